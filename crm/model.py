@@ -1,0 +1,235 @@
+"""The vocabulary of replylog: frozen values that rules, adapters and the store exchange.
+
+Nothing here reads a clock, a socket or a file. Times are aware datetimes in UTC. Addresses are
+normalised by `crm.addresses` before they get here. A Message-ID has neither angle brackets nor
+white space.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    INCOMING = "incoming"
+    OUTGOING = "outgoing"
+    FORWARDED = "forwarded"
+
+
+class Kind(StrEnum):
+    """What sort of message it is; recorded on every logged e-mail (rule `automatic`)."""
+
+    REPLY = "reply"
+    AUTO_REPLY = "auto-reply"
+    BOUNCE = "bounce"
+    CALENDAR = "calendar"
+    LIST = "list"
+
+
+class Place(StrEnum):
+    """Where in its mailbox a message lies, in words every provider can be mapped to."""
+
+    DRAFT = "draft"  # drafts, chats, scheduled mail, Outbox: not sent yet
+    JUNK = "junk"
+    TRASH = "trash"
+    SENT = "sent"
+    FOLLOWED = "followed"
+    ELSEWHERE = "elsewhere"  # a folder that is not followed
+
+
+class VerdictKind(StrEnum):
+    LOGGED = "logged"
+    REFUSED = "refused"
+    PENDING = "pending"
+
+
+class MailboxKind(StrEnum):
+    PERSONAL = "personal"
+    TEAM = "team"
+
+
+class MailboxStatus(StrEnum):
+    CONNECTED = "connected"
+    RECONNECT = "reconnect"
+    DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One party of a message. `address` is lower-cased with an ASCII (IDNA) domain, or ''."""
+
+    address: str
+    name: str = ""
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Names one message in one mailbox by the provider's id, opaque to everyone else."""
+
+    id: str
+    thread: str = ""  # the provider's own thread id, valid in this mailbox only
+
+
+@dataclass(frozen=True, slots=True)
+class AutomaticSigns:
+    """Raw values of the headers that give a message's kind away; '' where a header is missing.
+
+    `return_path` is None where the header is missing: an empty one ('<>') means a bounce.
+    """
+
+    auto_submitted: str = ""
+    list_id: str = ""
+    list_unsubscribe: str = ""
+    precedence: str = ""
+    content_type: str = ""
+    return_path: str | None = None
+    auto_response_suppress: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """What is read of a message to decide; never its body."""
+
+    ref: Ref
+    place: Place
+    received_at: datetime  # the provider's own time
+    sender: Address
+    message_id: str = ""
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()  # oldest first, as written
+    subject: str = ""  # RFC 2047 decoded, unfolded
+    sent_at: datetime | None = None  # the Date header, None where missing or unreadable
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    labels: frozenset[str] = frozenset()  # user labels / categories, by display name
+    folder: str = ""  # provider's folder id where it has folders
+    signs: AutomaticSigns = field(default_factory=AutomaticSigns)
+
+    @property
+    def recipients(self) -> tuple[Address, ...]:
+        return (*self.to, *self.cc, *self.bcc)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Message-IDs this message refers to: In-Reply-To, then References newest first."""
+        return tuple(dict.fromkeys((*self.in_reply_to, *reversed(self.references))))
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Metadata of a file in a message; its bytes are asked for by `part`."""
+
+    part: str
+    filename: str
+    content_type: str
+    size: int  # bytes
+    inline: bool = False
+    content_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A whole message. `text` is the plain text, made from `html` where `html` is not ''."""
+
+    headers: Headers
+    text: str
+    html: str
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The first logged e-mail of a thread, as far as rules need to know it."""
+
+    thread_id: int
+    owner_id: int | None  # the user whose mailbox it was sent from
+    team: bool  # sent from a team mailbox
+    base_subject: str
+    contact_recipients: frozenset[str] = frozenset()  # addresses of contacts in To and Cc
+
+
+@dataclass(frozen=True, slots=True)
+class NeverLog:
+    """Entries of a Never Log list as written: an address, a domain, '*@domain', '*.domain'."""
+
+    entries: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Account settings that widen or narrow a rule, by the names of the rules' documentation."""
+
+    skip_automatic: bool = False
+    log_internal: bool = False
+    log_all_known: bool = False
+    any_connected_user: bool = False
+    subject_changes_allowed: bool = False
+    log_unknown_sender: bool = False
+    log_own_replies: bool = False
+    log_parent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time during which a mailbox was connected; `until` is None while it still is."""
+
+    since: datetime
+    until: datetime | None = None
+
+    def covers(self, when: datetime) -> bool:
+        return self.since <= when and (self.until is None or when < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything a rule may look at beside the message itself.
+
+    `roots` maps each Message-ID of a logged e-mail of the account that the message refers to,
+    to the root of its thread. `contacts` maps address to contact id, for the addresses of the
+    message that belong to a contact.
+    """
+
+    user_id: int | None
+    mailbox_kind: MailboxKind
+    own_addresses: frozenset[str]
+    connected: tuple[Period, ...]
+    account_domains: frozenset[str]
+    switches: Switches = field(default_factory=Switches)
+    bcc_address: str = ""
+    log_label: str = "Log to CRM"
+    roots: dict[str, Root] = field(default_factory=dict)
+    contacts: dict[str, int] = field(default_factory=dict)
+    never_log: NeverLog = field(default_factory=NeverLog)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rules say of one message.
+
+    `rule` is the id of the rule that decided: the first that refused, or for a logged message
+    the one that let it in (`reply` for an incoming message that passed all of part A).
+    `root` is the thread it joins; None for a logged message means it starts one.
+    `contacts` are the addresses on whose contacts' timelines it appears; `create` are those
+    among them that become a contact first (rule `sent-bcc`).
+    """
+
+    logged: bool
+    rule: str
+    root: Root | None = None
+    contacts: tuple[str, ...] = ()
+    create: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What OAuth gave us for one mailbox. Encrypted at rest, never logged."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: datetime
+    scopes: frozenset[str] = frozenset()

@@ -1,0 +1,406 @@
+"""The tables. Every row belongs to one account: `account_id` is in every table but `account` itself
+and `lease`, and every query on them says which (a test listens to all statements and proves it).
+
+Unique keys are what makes each write safe to repeat; they are named where a store function relies
+on them with ON CONFLICT.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from crm.times import utc
+
+BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite only numbers INTEGER PRIMARY KEY
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in UTC, on databases that forget the zone as well."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else utc(value)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else utc(value)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, str: Text, dict[str, Any]: JSON}
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+
+
+class Owned:
+    """A row of one account."""
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+
+
+def _ref(target: str, ondelete: str = "CASCADE") -> Mapped[int]:
+    return mapped_column(ForeignKey(target, ondelete=ondelete), index=True)
+
+
+class Account(Base):
+    """One company's CRM."""
+
+    __tablename__ = "account"
+    name: Mapped[str]
+    digest_key: Mapped[bytes] = mapped_column(LargeBinary)  # encrypted; keys the journal's digests
+    created_at: Mapped[datetime]
+
+
+class AccountDomain(Owned, Base):
+    """A domain of the company's own people (rule `internal`)."""
+
+    __tablename__ = "account_domain"
+    __table_args__ = (UniqueConstraint("account_id", "domain"),)
+    domain: Mapped[str]
+
+
+class Setting(Owned, Base):
+    """One setting of an account that differs from its default, by the name in `crm.model.Switches`
+    (or `bcc_address`, `log_label`)."""
+
+    __tablename__ = "setting"
+    __table_args__ = (UniqueConstraint("account_id", "name"),)
+    name: Mapped[str]
+    value: Mapped[Any] = mapped_column(JSON)
+
+
+class User(Owned, Base):
+    __tablename__ = "user"
+    __table_args__ = (UniqueConstraint("address"),)
+    address: Mapped[str]
+    name: Mapped[str] = mapped_column(default="")
+    role: Mapped[str] = mapped_column(default="member")
+    password_hash: Mapped[str] = mapped_column(default="")  # Argon2; "" = cannot sign in by password
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+
+class Mailbox(Owned, Base):
+    """A connected address. The row is kept when it is disconnected, for the way back."""
+
+    __tablename__ = "mailbox"
+    __table_args__ = (
+        UniqueConstraint("account_id", "address"),
+        Index("ix_mailbox_wake_at", "wake_at"),
+        Index("ix_mailbox_renew_at", "renew_at"),
+        Index("ix_mailbox_address", "address"),
+    )
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    address: Mapped[str]
+    provider: Mapped[str]  # gmail, graph
+    kind: Mapped[str] = mapped_column(default="personal")
+    status: Mapped[str] = mapped_column(default="connected")
+    cause: Mapped[str] = mapped_column(default="")  # why it must be reconnected
+    subject: Mapped[str] = mapped_column(default="")  # Google's sub, Entra's tid/oid
+    own_addresses: Mapped[Any] = mapped_column(JSON, default=list)
+    tokens: Mapped[bytes | None] = mapped_column(LargeBinary)  # encrypted JSON of crm.model.Tokens
+    tokens_version: Mapped[int] = mapped_column(default=0)  # compare-and-set of a refresh
+    cursor: Mapped[str] = mapped_column(default="")
+    settled_at: Mapped[datetime | None]  # everything received before is settled
+    last_synced_at: Mapped[datetime | None]
+    lease: Mapped[str] = mapped_column(default="")  # token of the run that holds it
+    lease_until: Mapped[datetime | None]
+    rung: Mapped[bool] = mapped_column(default=False)  # rung while a run held the lease
+    wake_at: Mapped[datetime | None]  # the timetable rings then; None = never
+    blocked_until: Mapped[datetime | None]  # no provider call before
+    renew_at: Mapped[datetime | None]  # watches and followed folders are due then
+    created_at: Mapped[datetime]
+
+
+class ConnectedPeriod(Owned, Base):
+    """When a mailbox was connected (rule `disconnected`)."""
+
+    __tablename__ = "connected_period"
+    __table_args__ = (UniqueConstraint("mailbox_id", "since"),)
+    mailbox_id: Mapped[int] = _ref("mailbox.id")
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]
+
+
+class FollowedFolder(Owned, Base):
+    __tablename__ = "followed_folder"
+    __table_args__ = (UniqueConstraint("mailbox_id", "folder"),)
+    mailbox_id: Mapped[int] = _ref("mailbox.id")
+    folder: Mapped[str]  # the provider's id
+    name: Mapped[str]
+    reason: Mapped[str]
+    rule_name: Mapped[str] = mapped_column(default="")
+
+
+class Watch(Owned, Base):
+    """One announcement asked of a provider. `secret` is the clientState, encrypted; `secret_digest`
+    is what the web side compares."""
+
+    __tablename__ = "watch"
+    __table_args__ = (
+        UniqueConstraint("mailbox_id", "resource"),
+        Index("ix_watch_provider_id", "provider_id"),
+    )
+    mailbox_id: Mapped[int] = _ref("mailbox.id")
+    resource: Mapped[str]
+    provider_id: Mapped[str] = mapped_column(default="")
+    secret_digest: Mapped[str] = mapped_column(default="")  # SHA-256 hex of clientState
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+
+class Company(Owned, Base):
+    __tablename__ = "company"
+    __table_args__ = (UniqueConstraint("account_id", "domain"),)
+    name: Mapped[str]
+    domain: Mapped[str | None]
+
+
+class Contact(Owned, Base):
+    __tablename__ = "contact"
+    name: Mapped[str] = mapped_column(default="")
+    company_id: Mapped[int | None] = mapped_column(
+        ForeignKey("company.id", ondelete="SET NULL"), index=True
+    )
+    created_at: Mapped[datetime]
+
+
+class ContactAddress(Owned, Base):
+    __tablename__ = "contact_address"
+    __table_args__ = (UniqueConstraint("account_id", "address"),)
+    contact_id: Mapped[int] = _ref("contact.id")
+    address: Mapped[str]
+
+
+class Deal(Owned, Base):
+    __tablename__ = "deal"
+    name: Mapped[str]
+    open: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+
+class DealContact(Owned, Base):
+    __tablename__ = "deal_contact"
+    __table_args__ = (UniqueConstraint("deal_id", "contact_id"),)
+    deal_id: Mapped[int] = _ref("deal.id")
+    contact_id: Mapped[int] = _ref("contact.id")
+
+
+class Thread(Owned, Base):
+    """A conversation, begun by its root. `root_identity` keeps a repeated root from making two."""
+
+    __tablename__ = "thread"
+    __table_args__ = (UniqueConstraint("account_id", "root_identity"),)
+    root_identity: Mapped[str]  # Email.identity of the root
+    subject: Mapped[str]
+    base_subject: Mapped[str]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    team: Mapped[bool] = mapped_column(default=False)
+
+
+class ThreadAssociation(Owned, Base):
+    """A company or a deal on whose timeline a thread appears."""
+
+    __tablename__ = "thread_association"
+    __table_args__ = (
+        UniqueConstraint("thread_id", "company_id"),
+        UniqueConstraint("thread_id", "deal_id"),
+    )
+    thread_id: Mapped[int] = _ref("thread.id")
+    company_id: Mapped[int | None] = mapped_column(
+        ForeignKey("company.id", ondelete="CASCADE"), index=True
+    )
+    deal_id: Mapped[int | None] = mapped_column(
+        ForeignKey("deal.id", ondelete="CASCADE"), index=True
+    )
+
+
+class Email(Owned, Base):
+    """A logged e-mail: an entry on timelines, once in an account whatever mailboxes it came to."""
+
+    __tablename__ = "email"
+    __table_args__ = (
+        UniqueConstraint("account_id", "identity"),
+        Index("ix_email_account_id_message_id", "account_id", "message_id"),
+    )
+    thread_id: Mapped[int] = _ref("thread.id")
+    identity: Mapped[str]  # crm.identity: what makes two copies the same message
+    message_id: Mapped[str]
+    direction: Mapped[str]
+    kind: Mapped[str]
+    rule: Mapped[str]
+    sender: Mapped[str]
+    subject: Mapped[str]
+    sent_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    logged_at: Mapped[datetime]
+    snippet: Mapped[str]
+    text: Mapped[str]
+    html: Mapped[str]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+
+
+class EmailPerson(Owned, Base):
+    """An address of a logged e-mail in one role: from, to, cc or bcc."""
+
+    __tablename__ = "email_person"
+    __table_args__ = (UniqueConstraint("email_id", "role", "address"),)
+    email_id: Mapped[int] = _ref("email.id")
+    role: Mapped[str]
+    address: Mapped[str]
+    name: Mapped[str]
+    position: Mapped[int]
+
+
+class EmailContact(Owned, Base):
+    """A contact on whose timeline a logged e-mail stands."""
+
+    __tablename__ = "email_contact"
+    __table_args__ = (UniqueConstraint("email_id", "contact_id"),)
+    email_id: Mapped[int] = _ref("email.id")
+    contact_id: Mapped[int] = _ref("contact.id")
+
+
+class EmailReference(Owned, Base):
+    """A Message-ID that a logged e-mail refers to."""
+
+    __tablename__ = "email_reference"
+    __table_args__ = (
+        UniqueConstraint("email_id", "message_id"),
+        Index("ix_email_reference_account_id_message_id", "account_id", "message_id"),
+    )
+    email_id: Mapped[int] = _ref("email.id")
+    message_id: Mapped[str]
+
+
+class Sighting(Owned, Base):
+    """A copy of a logged e-mail in a mailbox."""
+
+    __tablename__ = "sighting"
+    __table_args__ = (UniqueConstraint("mailbox_id", "provider_id"),)
+    email_id: Mapped[int] = _ref("email.id")
+    mailbox_id: Mapped[int] = _ref("mailbox.id")
+    provider_id: Mapped[str]
+    provider_thread: Mapped[str]
+
+
+class EmailAttachment(Owned, Base):
+    """What is known of a file in a logged e-mail."""
+
+    __tablename__ = "email_attachment"
+    __table_args__ = (UniqueConstraint("email_id", "part"),)
+    email_id: Mapped[int] = _ref("email.id")
+    part: Mapped[str]
+    filename: Mapped[str]
+    content_type: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    inline: Mapped[bool]
+    content_id: Mapped[str]
+
+
+class JournalRow(Owned, Base):
+    """The newest verdict on one message of a mailbox. Of a refused message nothing else is kept."""
+
+    __tablename__ = "journal"
+    __table_args__ = (
+        UniqueConstraint("mailbox_id", "provider_id"),
+        Index("ix_journal_mailbox_id_received_at", "mailbox_id", "received_at"),
+        Index("ix_journal_account_id_sender", "account_id", "sender"),
+        Index("ix_journal_decided_at", "decided_at"),
+    )
+    mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailbox.id", ondelete="CASCADE"))
+    provider_id: Mapped[str]
+    message_digest: Mapped[str]  # keyed digest of the Message-ID
+    sender: Mapped[str]
+    received_at: Mapped[datetime | None]  # None where it was refused from the listing alone
+    verdict: Mapped[str]
+    rule: Mapped[str]
+    decided_at: Mapped[datetime]
+    email_id: Mapped[int | None] = mapped_column(ForeignKey("email.id", ondelete="SET NULL"))
+
+
+class JournalReference(Owned, Base):
+    """Keyed digest of a Message-ID that a refused message refers to (late roots)."""
+
+    __tablename__ = "journal_reference"
+    __table_args__ = (
+        UniqueConstraint("journal_id", "digest"),
+        Index("ix_journal_reference_account_id_digest", "account_id", "digest"),
+    )
+    journal_id: Mapped[int] = _ref("journal.id")
+    digest: Mapped[str]
+
+
+class PendingMessage(Owned, Base):
+    """A message that is to be judged (again): it could not be settled, or its verdict may change."""
+
+    __tablename__ = "pending"
+    __table_args__ = (
+        UniqueConstraint("mailbox_id", "provider_id"),
+        Index("ix_pending_mailbox_id_next_at", "mailbox_id", "next_at"),
+    )
+    mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailbox.id", ondelete="CASCADE"))
+    provider_id: Mapped[str]
+    provider_thread: Mapped[str]
+    reason: Mapped[str]  # gone, error, late-root, new-address
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime | None]  # None: given up, a person must look
+    last_error: Mapped[str] = mapped_column(default="")  # class of the error, never its text
+    created_at: Mapped[datetime]
+
+
+class NeverLogEntry(Owned, Base):
+    __tablename__ = "never_log"
+    __table_args__ = (UniqueConstraint("account_id", "user_id", "entry"),)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    entry: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class OutboxEvent(Owned, Base):
+    """Something to tell the outside, written in the transaction that made it true."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("account_id", "key"),
+        Index("ix_outbox_next_at", "next_at"),
+    )
+    key: Mapped[str]  # the same event has the same key
+    topic: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class Lease(Base):
+    """A role that one process at a time may play (the timetable's leader). Belongs to no account."""
+
+    __tablename__ = "lease"
+    name: Mapped[str] = mapped_column(unique=True)
+    holder: Mapped[str]
+    until: Mapped[datetime]

@@ -1,0 +1,148 @@
+"""What replylog asks of a place where mail lives, and how such a place may fail.
+
+    ProviderError
+    ├── Retry(after)      again, not before `after` seconds; kept per mailbox, checked before any call
+    ├── CursorExpired     list what came since the last good time
+    ├── Reconnect(cause)  stop, tell the person once, keep everything
+    ├── Gone              this one message is not there (any more)
+    └── Operator(cause)   not the user's fault: stop, tell the admin
+
+An error is named for what the caller does next. Anything else that an adapter raises is a bug and
+fails loudly. A network error is a Retry, never a lost consent.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from crm.model import Headers, Message, Place, Ref
+
+Cursor: TypeAlias = str  # where in a mailbox's changes we are; opaque outside its adapter
+
+
+class ProviderError(Exception):
+    """Base of everything an adapter raises on purpose. Carries no mail content and no token."""
+
+
+class Retry(ProviderError):
+    """The provider cannot answer now. `after`: seconds to wait, None where it did not say."""
+
+    def __init__(self, after: float | None = None, reason: str = "") -> None:
+        super().__init__(reason or "try again later")
+        self.after = after
+        self.reason = reason
+
+
+class CursorExpired(ProviderError):
+    """The cursor is too old or not valid (any more)."""
+
+
+class Reconnect(ProviderError):
+    """Only the mailbox's owner (or their admin) can mend this. `cause` is one of `providers.causes`."""
+
+    def __init__(self, cause: str, detail: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.detail = detail
+
+
+class Gone(ProviderError):
+    """The message is not in the mailbox (any more), or not readable yet."""
+
+
+class Operator(ProviderError):
+    """Our own set-up is wrong (client secret, API not enabled, quota of the project)."""
+
+    def __init__(self, cause: str, detail: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One message that a listing shows.
+
+    `place` is None where the listing does not tell; `headers` is None where they must be asked
+    for with `MailClient.headers`.
+    """
+
+    ref: Ref
+    place: Place | None = None
+    headers: Headers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some changes, and the cursor to store in the transaction that settles every one of them."""
+
+    items: tuple[Item, ...]
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """One announced resource: Gmail has one a mailbox, Graph one a followed folder."""
+
+    resource: str  # Graph: folder id; Gmail: "mailbox"
+    provider_id: str  # Graph: subscription id; Gmail: ""
+    expires_at: datetime
+    secret: str = ""  # Graph: the clientState that notifications must carry; "" = unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that is followed, and why, for people to read."""
+
+    id: str
+    name: str
+    reason: str  # "inbox", "sent", "junk" or "rule"
+    rule_name: str = ""  # display name of the inbox rule for reason "rule"
+
+
+class MailClient(Protocol):
+    """A live connection to one mailbox. Not thread-safe; used by one run at a time."""
+
+    def baseline(self) -> Cursor:
+        """The cursor of "from now on". Reads no message."""
+        ...
+
+    def changes(self, cursor: Cursor) -> Iterator[Page]:
+        """What is new since `cursor`, page by page; at least one page, the last one's cursor is
+        where the next call goes on. Raises CursorExpired when `cursor` is too old."""
+        ...
+
+    def since(self, when: datetime) -> Iterator[Page]:
+        """A bounded listing of what was received since `when`, over all places. The cursor is taken
+        before anything is listed; every page carries it only on the last one, earlier pages carry
+        ''."""
+        ...
+
+    def headers(self, refs: Sequence[Ref]) -> Sequence[Headers | None]:
+        """Headers of `refs`, in order; None for a message that is gone."""
+        ...
+
+    def message(self, ref: Ref) -> Message:
+        """The whole message (attachments as metadata). Raises Gone."""
+        ...
+
+    def folders(self) -> Sequence[Folder]:
+        """Folders that are followed now, from the provider's own rules; () where all is followed."""
+        ...
+
+    def follow(self, folders: Sequence[Folder], cursor: Cursor, since: datetime) -> Cursor:
+        """`cursor` made to cover exactly `folders`; one that is new to it starts at `since`."""
+        ...
+
+    def watch(self, have: Sequence[WatchState]) -> Sequence[WatchState]:
+        """Ask for announcements, or renew them. `have` is what is stored; the answer replaces it."""
+        ...
+
+    def unwatch(self, have: Sequence[WatchState]) -> None:
+        """End all announcements. Those that are gone already are no error."""
+        ...
+
+    def close(self) -> None:
+        """Close sockets. Safe to call twice."""
+        ...
