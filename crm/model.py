@@ -226,6 +226,26 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchState:
+    """One announced resource: Gmail has one a mailbox, Graph one a followed folder."""
+
+    resource: str  # Graph: folder id; Gmail: "mailbox"
+    provider_id: str  # Graph: subscription id; Gmail: ""
+    expires_at: datetime
+    secret: str = ""  # Graph: the clientState that notifications must carry; "" = unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that is followed, and why, for people to read."""
+
+    id: str
+    name: str
+    reason: str  # "inbox", "sent", "junk" or "rule"
+    rule_name: str = ""  # display name of the inbox rule for reason "rule"
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """What OAuth gave us for one mailbox. Encrypted at rest, never logged."""
 

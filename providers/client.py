@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from crm.model import Headers, Message, Place, Ref
+from crm.model import Folder, Headers, Message, Place, Ref, WatchState
 
 Cursor: TypeAlias = str  # where in a mailbox's changes we are; opaque outside its adapter
 
@@ -79,26 +79,6 @@ class Page:
 
     items: tuple[Item, ...]
     cursor: Cursor
-
-
-@dataclass(frozen=True, slots=True)
-class WatchState:
-    """One announced resource: Gmail has one a mailbox, Graph one a followed folder."""
-
-    resource: str  # Graph: folder id; Gmail: "mailbox"
-    provider_id: str  # Graph: subscription id; Gmail: ""
-    expires_at: datetime
-    secret: str = ""  # Graph: the clientState that notifications must carry; "" = unchanged
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder that is followed, and why, for people to read."""
-
-    id: str
-    name: str
-    reason: str  # "inbox", "sent", "junk" or "rule"
-    rule_name: str = ""  # display name of the inbox rule for reason "rule"
 
 
 class MailClient(Protocol):
