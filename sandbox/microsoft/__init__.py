@@ -1,0 +1,1 @@
+"""A pretend Entra ID and Microsoft Graph mail."""
