@@ -1,0 +1,153 @@
+"""One HTTP port for everything the sandbox plays, and DNS beside it."""
+
+import json
+import logging
+import signal
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import flask
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+import sandbox.google.app
+import sandbox.microsoft.app
+from sandbox import control, page, people
+from sandbox.dns import Server
+from sandbox.faults import Fault
+from sandbox.world import World
+
+
+class _Handler(WSGIRequestHandler):
+    """Keep-alive, silent, one TCP segment per small answer."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    timeout = 120  # seconds a kept connection may idle
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: counts tell what was asked."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Say nothing about broken connections either: breaking them is our job."""
+
+    def version_string(self) -> str:
+        return "sandbox"
+
+
+def create_app(world: World) -> flask.Flask:
+    """The whole sandbox as one WSGI application."""
+    app = flask.Flask("sandbox", root_path=str(page.FOLDER), template_folder="templates")
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.register_blueprint(control.blueprint(world))
+    app.register_blueprint(page.blueprint(world))
+    app.register_blueprint(sandbox.google.app.blueprint(world))
+    app.register_blueprint(sandbox.microsoft.app.blueprint(world))
+
+    @app.before_request
+    def break_before() -> flask.Response | None:
+        path = flask.request.full_path.removesuffix("?")
+        if path.startswith("/control/"):
+            return None
+        fault = world.faults.take(flask.request.method, path)
+        if fault is None:
+            return None
+        flask.g.fault = fault
+        return None if fault.after else _spoil_early(fault)
+
+    @app.after_request
+    def break_after(response: flask.Response) -> flask.Response:
+        fault: Fault | None = flask.g.pop("fault", None)
+        if fault is None:
+            return response
+        if fault.after and fault.kind in ("delay", "status", "reset"):
+            return _spoil_early(fault) or response
+        return _spoil_late(fault, response)
+
+    return app
+
+
+def _spoil_early(fault: Fault) -> flask.Response | None:
+    if fault.kind == "delay":
+        time.sleep(fault.seconds)
+        return None
+    if fault.kind == "status":
+        headers = {"Content-Type": "application/json", **fault.headers}
+        return flask.Response(fault.body, fault.status, headers)
+    if fault.kind == "reset":
+        _reset_connection()
+    return None
+
+
+def _reset_connection() -> None:
+    """End the connection with RST: linger 0, then close without an answer."""
+    client = flask.request.environ["werkzeug.socket"]
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    raise ConnectionResetError
+
+
+def _spoil_late(fault: Fault, response: flask.Response) -> flask.Response:
+    if fault.kind == "truncate":
+        whole = response.get_data()
+        response = flask.Response(whole[: len(whole) // 2], response.status_code, response.headers)
+        response.automatically_set_content_length = False
+        response.headers["Content-Length"] = str(len(whole))
+        response.headers["Connection"] = "close"
+    elif fault.kind == "bad_json":
+        response.set_data(fault.body or '{"unexpected": [}')
+    return response
+
+
+@dataclass
+class Running:
+    """A sandbox that answers."""
+
+    world: World
+    url: str
+    dns: str
+    _http: BaseWSGIServer
+    _dns: Server
+
+    def close(self) -> None:
+        """Stop answering; returns when both ports are closed."""
+        self.world.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._dns.close()
+
+
+def start(host: str = "127.0.0.1", port: int = 0, dns_port: int = 0) -> Running:
+    """Start in the background (port 0 = any free one)."""
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    world = World()
+    app = create_app(world)
+    http = make_server(host, port, app, threaded=True, request_handler=_Handler)
+    http.daemon_threads = True  # type: ignore[attr-defined]
+    http.block_on_close = False  # type: ignore[attr-defined]
+    world.url = f"http://{host}:{http.port}"
+    people.seed(world)
+    names = Server(world, host, dns_port)
+    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    return Running(world, world.url, f"{host}:{names.port}", http, names)
+
+
+def serve(host: str = "127.0.0.1", port: int = 0, dns_port: int = 0) -> None:
+    """Run until SIGTERM or SIGINT; prints one JSON line {"url", "dns"} when ready."""
+    ended = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    running = start(host, port, dns_port)
+    sys.stdout.write(json.dumps({"url": running.url, "dns": running.dns}) + "\n")
+    sys.stdout.flush()
+    ended.wait()
+    running.close()

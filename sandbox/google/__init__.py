@@ -1,0 +1,1 @@
+"""The pretend Google: sign-in, Gmail and Pub/Sub."""
