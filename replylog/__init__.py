@@ -1,1 +1,1 @@
-""""""
+"""The command `replylog`: starts each role; the only package that knows them all."""

