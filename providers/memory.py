@@ -1,0 +1,175 @@
+"""A mailbox in memory: the smallest thing that keeps the contract of a provider.
+
+`MemoryMailbox` is the provider's side: put mail in, move it, break it. `MemoryClient` is our side.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from crm.messages import parse
+from crm.model import Folder, Headers, Message, Place, Ref, WatchState
+from providers.client import Cursor, CursorExpired, Gone, Item, Page, ProviderError
+
+WATCH_LIFE = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    raw: bytes
+    place: Place
+    received_at: datetime
+    labels: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Fault:
+    error: ProviderError
+    times: int
+    method: str  # "" for any
+
+
+class MemoryMailbox:
+    """Messages and a log of changes, guarded by one lock; many clients may share it."""
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.now = now
+        self.lock = threading.RLock()
+        self.messages: dict[str, Stored] = {}
+        self.log: list[tuple[int, str]] = []  # (number of the change, message), ascending
+        self.last = 0
+        self.floor = 0  # a cursor below it is too old
+        self.followed: tuple[Folder, ...] = ()
+        self.watches: tuple[WatchState, ...] = ()
+        self.faults: list[Fault] = []
+        self.calls: Counter[str] = Counter()
+
+    def deliver(self, raw: bytes, place: Place = Place.FOLLOWED) -> str:
+        """A new message; its id."""
+        with self.lock:
+            ref = f"m{self.last + 1}"
+            self._put(ref, Stored(raw, place, self.now()))
+            return ref
+
+    def send(self, raw: bytes) -> str:
+        return self.deliver(raw, Place.SENT)
+
+    def move(self, ref: str, place: Place) -> None:
+        with self.lock:
+            old = self.messages[ref]
+            self._put(ref, Stored(old.raw, place, old.received_at, old.labels))
+
+    def label(self, ref: str, name: str) -> None:
+        with self.lock:
+            old = self.messages[ref]
+            self._put(ref, Stored(old.raw, old.place, old.received_at, old.labels | {name}))
+
+    def delete(self, ref: str) -> None:
+        with self.lock:
+            del self.messages[ref]
+
+    def expire(self) -> None:
+        """Every cursor handed out until now becomes too old."""
+        with self.lock:
+            self.last += 1
+            self.floor = self.last
+
+    def refuse(self, error: ProviderError, times: int = 1, method: str = "") -> None:
+        """The next `times` calls (of `method` only, where given) raise `error`."""
+        with self.lock:
+            self.faults.append(Fault(error, times, method))
+
+    def enter(self, method: str) -> None:
+        """Count a call, and fail it where a fault is due."""
+        with self.lock:
+            self.calls[method] += 1
+            for fault in self.faults:
+                if fault.times > 0 and fault.method in {"", method}:
+                    fault.times -= 1
+                    raise fault.error
+
+    def _put(self, ref: str, stored: Stored) -> None:
+        self.messages[ref] = stored
+        self.last += 1
+        self.log.append((self.last, ref))
+
+
+class MemoryClient:
+    """A `MailClient` of a `MemoryMailbox`; every page has at most `page_size` changes."""
+
+    def __init__(self, mailbox: MemoryMailbox, page_size: int = 500) -> None:
+        self.mailbox = mailbox
+        self.page_size = page_size
+
+    def baseline(self) -> Cursor:
+        self.mailbox.enter("baseline")
+        return str(self.mailbox.last)
+
+    def changes(self, cursor: Cursor) -> Iterator[Page]:
+        at = int(cursor)
+        more = True
+        while more:
+            self.mailbox.enter("changes")
+            with self.mailbox.lock:
+                if at < self.mailbox.floor:
+                    raise CursorExpired
+                found = [(n, ref) for n, ref in self.mailbox.log if n > at]
+                page, more = found[: self.page_size], len(found) > self.page_size
+                at = page[-1][0] if page else at
+                refs = dict.fromkeys(ref for _, ref in page)
+                yielded = Page(self._items(list(refs)), str(at))
+            yield yielded
+
+    def since(self, when: datetime) -> Iterator[Page]:
+        self.mailbox.enter("since")
+        with self.mailbox.lock:
+            cursor = str(self.mailbox.last)
+            found = [ref for ref, held in self.mailbox.messages.items() if held.received_at >= when]
+        while len(found) > self.page_size:
+            yield Page(self._items(found[: self.page_size]), "")
+            self.mailbox.enter("since")
+            found = found[self.page_size :]
+        yield Page(self._items(found), cursor)
+
+    def headers(self, refs: Sequence[Ref]) -> Sequence[Headers | None]:
+        self.mailbox.enter("headers")
+        held = [(ref, self.mailbox.messages.get(ref.id)) for ref in refs]
+        return [_read(ref, stored).headers if stored else None for ref, stored in held]
+
+    def message(self, ref: Ref) -> Message:
+        self.mailbox.enter("message")
+        stored = self.mailbox.messages.get(ref.id)
+        if stored is None:
+            raise Gone
+        return _read(ref, stored)
+
+    def folders(self) -> Sequence[Folder]:
+        self.mailbox.enter("folders")
+        return self.mailbox.followed
+
+    def follow(self, folders: Sequence[Folder], cursor: Cursor, since: datetime) -> Cursor:  # noqa: ARG002 - all is followed
+        self.mailbox.enter("follow")
+        return cursor
+
+    def watch(self, have: Sequence[WatchState]) -> Sequence[WatchState]:  # noqa: ARG002 - it has one at most
+        self.mailbox.enter("watch")
+        until = self.mailbox.now() + WATCH_LIFE
+        self.mailbox.watches = (WatchState("mailbox", "memory", until),)
+        return self.mailbox.watches
+
+    def unwatch(self, have: Sequence[WatchState]) -> None:  # noqa: ARG002
+        self.mailbox.enter("unwatch")
+        self.mailbox.watches = ()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _items(self, refs: Sequence[str]) -> tuple[Item, ...]:
+        held = [(ref, self.mailbox.messages.get(ref)) for ref in refs]
+        return tuple(Item(Ref(ref), stored.place) for ref, stored in held if stored)
+
+
+def _read(ref: Ref, stored: Stored) -> Message:
+    return parse(stored.raw, ref, stored.place, stored.received_at, stored.labels)

@@ -1,0 +1,78 @@
+"""Access tokens of one mailbox, refreshed when needed, the newest refresh token never lost."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, TypeAlias
+
+from crm.model import Tokens
+from providers.client import Reconnect
+
+MARGIN = timedelta(minutes=5)  # an access token is not used in its last minutes
+
+Load: TypeAlias = Callable[[], tuple[Tokens, int]]  # stored tokens and their version
+Save: TypeAlias = Callable[[Tokens, int], bool]  # False: somebody stored newer ones than `version`
+Refresh: TypeAlias = Callable[[Tokens], Tokens]  # raises Retry, Reconnect or Operator
+
+
+class TokenSource(Protocol):
+    """Where an adapter gets the token of its calls."""
+
+    def token(self, fresh: bool = False) -> str:
+        """An access token that is good for some minutes. `fresh`: the last one was refused, so get
+        a new one. Raises Retry, Reconnect or Operator."""
+        ...
+
+
+class StoredTokens:
+    """A `TokenSource` over stored tokens that several processes share and any of them may renew."""
+
+    def __init__(
+        self,
+        load: Load,
+        save: Save,
+        refresh: Refresh,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._load = load
+        self._save = save
+        self._refresh = refresh
+        self._clock = clock
+        self._held: Tokens | None = None
+        self._lock = threading.Lock()
+
+    def token(self, fresh: bool = False) -> str:
+        with self._lock:
+            refused = self._held.access_token if fresh and self._held else None
+            if not self._good(self._held, refused):
+                self._held = self._newest(refused, fresh)
+            assert self._held is not None
+            return self._held.access_token
+
+    def _good(self, tokens: Tokens | None, refused: str | None) -> bool:
+        if tokens is None or not tokens.access_token or tokens.access_token == refused:
+            return False
+        return self._clock() + MARGIN < tokens.expires_at
+
+    def _newest(self, refused: str | None, fresh: bool) -> Tokens:
+        stored, version = self._load()
+        must_renew = fresh and refused is None  # asked for a fresh one before any was handed out
+        if not must_renew and self._good(stored, refused):
+            return stored
+        return self._renew(stored, version)
+
+    def _renew(self, stored: Tokens, version: int) -> Tokens:
+        """New tokens, stored; or those that another worker stored meanwhile."""
+        try:
+            renewed = self._refresh(stored)
+        except Reconnect:
+            theirs, their_version = self._load()
+            if their_version == version:
+                raise
+            if self._good(theirs, stored.access_token):
+                return theirs
+            renewed, version = self._refresh(theirs), their_version
+        if self._save(renewed, version):
+            return renewed
+        theirs, _ = self._load()
+        return theirs if self._good(theirs, stored.access_token) else renewed
