@@ -6,7 +6,7 @@ on them with ON CONFLICT.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -35,10 +36,10 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         return None if value is None else utc(value)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         return None if value is None else utc(value)
 
 
@@ -51,7 +52,11 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcDateTime, str: Text, dict[str, Any]: JSON}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime,
+        str: Text,
+        dict[str, Any]: JSON,
+    }
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
 
@@ -99,7 +104,9 @@ class User(Owned, Base):
     address: Mapped[str]
     name: Mapped[str] = mapped_column(default="")
     role: Mapped[str] = mapped_column(default="member")
-    password_hash: Mapped[str] = mapped_column(default="")  # Argon2; "" = cannot sign in by password
+    password_hash: Mapped[str] = mapped_column(
+        default=""
+    )  # Argon2; "" = cannot sign in by password
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
 
@@ -157,8 +164,8 @@ class FollowedFolder(Owned, Base):
 
 
 class Watch(Owned, Base):
-    """One announcement asked of a provider. `secret` is the clientState, encrypted; `secret_digest`
-    is what the web side compares."""
+    """One announcement asked of a provider. Of its clientState only a digest is kept, for the web
+    side to compare."""
 
     __tablename__ = "watch"
     __table_args__ = (
@@ -328,8 +335,9 @@ class JournalRow(Owned, Base):
     __tablename__ = "journal"
     __table_args__ = (
         UniqueConstraint("mailbox_id", "provider_id"),
-        Index("ix_journal_mailbox_id_received_at", "mailbox_id", "received_at"),
+        Index("ix_journal_mailbox_id_at", "mailbox_id", "at"),
         Index("ix_journal_account_id_sender", "account_id", "sender"),
+        Index("ix_journal_account_id_message_digest", "account_id", "message_digest"),
         Index("ix_journal_decided_at", "decided_at"),
     )
     mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailbox.id", ondelete="CASCADE"))
@@ -337,6 +345,7 @@ class JournalRow(Owned, Base):
     message_digest: Mapped[str]  # keyed digest of the Message-ID
     sender: Mapped[str]
     received_at: Mapped[datetime | None]  # None where it was refused from the listing alone
+    at: Mapped[datetime]  # received_at, else when it was first seen: the order of the journal
     verdict: Mapped[str]
     rule: Mapped[str]
     decided_at: Mapped[datetime]
@@ -374,8 +383,20 @@ class PendingMessage(Owned, Base):
 
 
 class NeverLogEntry(Owned, Base):
+    """An entry of a user's Never Log list, or of the account's own where `user_id` is None."""
+
     __tablename__ = "never_log"
-    __table_args__ = (UniqueConstraint("account_id", "user_id", "entry"),)
+    __table_args__ = (
+        UniqueConstraint("account_id", "user_id", "entry"),
+        Index(  # two NULLs are not equal to the constraint above
+            "uq_never_log_of_account",
+            "account_id",
+            "entry",
+            unique=True,
+            postgresql_where=text("user_id IS NULL"),
+            sqlite_where=text("user_id IS NULL"),
+        ),
+    )
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
     entry: Mapped[str]
     created_at: Mapped[datetime]
