@@ -11,36 +11,16 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     JSON,
     BigInteger,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
-    Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from crm.times import utc
-
-BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite only numbers INTEGER PRIMARY KEY
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware datetimes in UTC, on databases that forget the zone as well."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        return None if value is None else utc(value)
-
-    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        return None if value is None else utc(value)
+from crm.columns import BigId, CleanText, Key, UtcDateTime
 
 
 class Base(DeclarativeBase):
@@ -54,7 +34,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime,
-        str: Text,
+        str: CleanText,
         dict[str, Any]: JSON,
     }
 
@@ -200,7 +180,7 @@ class ContactAddress(Owned, Base):
     __tablename__ = "contact_address"
     __table_args__ = (UniqueConstraint("account_id", "address"),)
     contact_id: Mapped[int] = _ref("contact.id")
-    address: Mapped[str]
+    address: Mapped[str] = mapped_column(Key)
 
 
 class Deal(Owned, Base):
@@ -256,7 +236,7 @@ class Email(Owned, Base):
     )
     thread_id: Mapped[int] = _ref("thread.id")
     identity: Mapped[str]  # crm.identity: what makes two copies the same message
-    message_id: Mapped[str]
+    message_id: Mapped[str] = mapped_column(Key)
     direction: Mapped[str]
     kind: Mapped[str]
     rule: Mapped[str]
@@ -278,7 +258,7 @@ class EmailPerson(Owned, Base):
     __table_args__ = (UniqueConstraint("email_id", "role", "address"),)
     email_id: Mapped[int] = _ref("email.id")
     role: Mapped[str]
-    address: Mapped[str]
+    address: Mapped[str] = mapped_column(Key)
     name: Mapped[str]
     position: Mapped[int]
 
@@ -301,7 +281,7 @@ class EmailReference(Owned, Base):
         Index("ix_email_reference_account_id_message_id", "account_id", "message_id"),
     )
     email_id: Mapped[int] = _ref("email.id")
-    message_id: Mapped[str]
+    message_id: Mapped[str] = mapped_column(Key)
 
 
 class Sighting(Owned, Base):
@@ -311,7 +291,7 @@ class Sighting(Owned, Base):
     __table_args__ = (UniqueConstraint("mailbox_id", "provider_id"),)
     email_id: Mapped[int] = _ref("email.id")
     mailbox_id: Mapped[int] = _ref("mailbox.id")
-    provider_id: Mapped[str]
+    provider_id: Mapped[str] = mapped_column(Key)
     provider_thread: Mapped[str]
 
 
@@ -321,7 +301,7 @@ class EmailAttachment(Owned, Base):
     __tablename__ = "email_attachment"
     __table_args__ = (UniqueConstraint("email_id", "part"),)
     email_id: Mapped[int] = _ref("email.id")
-    part: Mapped[str]
+    part: Mapped[str] = mapped_column(Key)
     filename: Mapped[str]
     content_type: Mapped[str]
     size: Mapped[int] = mapped_column(BigInteger)
@@ -341,9 +321,9 @@ class JournalRow(Owned, Base):
         Index("ix_journal_decided_at", "decided_at"),
     )
     mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailbox.id", ondelete="CASCADE"))
-    provider_id: Mapped[str]
+    provider_id: Mapped[str] = mapped_column(Key)
     message_digest: Mapped[str]  # keyed digest of the Message-ID
-    sender: Mapped[str]
+    sender: Mapped[str] = mapped_column(Key)
     received_at: Mapped[datetime | None]  # None where it was refused from the listing alone
     at: Mapped[datetime]  # received_at, else when it was first seen: the order of the journal
     verdict: Mapped[str]
@@ -373,7 +353,7 @@ class PendingMessage(Owned, Base):
         Index("ix_pending_mailbox_id_next_at", "mailbox_id", "next_at"),
     )
     mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailbox.id", ondelete="CASCADE"))
-    provider_id: Mapped[str]
+    provider_id: Mapped[str] = mapped_column(Key)
     provider_thread: Mapped[str]
     reason: Mapped[str]  # gone, error, late-root, new-address
     attempts: Mapped[int] = mapped_column(default=0)
@@ -398,7 +378,7 @@ class NeverLogEntry(Owned, Base):
         ),
     )
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
-    entry: Mapped[str]
+    entry: Mapped[str] = mapped_column(Key)
     created_at: Mapped[datetime]
 
 

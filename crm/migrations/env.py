@@ -4,13 +4,16 @@ from typing import Any, Literal
 
 from alembic import context
 
-from crm.tables import Base, UtcDateTime
+from crm.columns import CleanText, Key, UtcDateTime
+from crm.tables import Base
 
 
 def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """Revisions must not change with our code: they name no type of ours."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, CleanText | Key):
+        return "sa.Text()"
     return False
 
 
