@@ -1,9 +1,12 @@
-"""Metrics of a process and the answers to `GET /healthz`, `/readyz` and `/metrics`."""
+"""Metrics of a process and the answers to `GET /healthz`, `/readyz` and `/metrics`.
+
+A metric is made once, at import of the module that counts it: `counter("replylog_wakes", "…")`.
+"""
 
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -23,14 +26,13 @@ Check = Callable[[], bool]
 Answer = tuple[int, str, bytes]  # status, content type, body
 
 
-MESSAGES = Counter("replylog_messages", "Messages settled", ["verdict", "rule"])
-WATCH_FAILURES = Counter("replylog_watch_failures", "Watches not renewed", ["provider"])
-OVERDUE = Gauge(
-    "replylog_overdue_mailboxes",
-    "Mailboxes whose wake time has passed, at the last look",
-    multiprocess_mode="mostrecent",
-)
-PUSHES = Counter("replylog_pushes", "Notifications received", ["provider", "outcome"])
+def counter(name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+    return Counter(name, text, labels)
+
+
+def gauge(name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
+    """A value of the whole installation; of several processes that set it, the last one counts."""
+    return Gauge(name, text, labels, multiprocess_mode="mostrecent")
 
 
 def metrics() -> Answer:

@@ -30,12 +30,12 @@ def test_not_ready_when_one_fails_or_breaks():
 
 
 def test_figures_are_shown():
-    metrics.MESSAGES.labels("refused", "internal").inc()
+    metrics.counter("replylog_tested", "For this test", ["verdict", "rule"]).labels("a", "b").inc()
 
     _, kind, body = metrics.metrics()
 
     assert kind.startswith("text/plain")
-    assert b'replylog_messages_total{rule="internal",verdict="refused"}' in body
+    assert b'replylog_tested_total{rule="b",verdict="a"}' in body
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_role_without_web_server_answers_too(address: str, path: str, status: 
 
 
 def test_processes_that_share_a_folder_show_their_sum(tmp_path: Path):
-    code = "from infra import metrics; metrics.PUSHES.labels('gmail', 'woken').inc()\n"
+    code = "from infra import metrics; metrics.counter('tested', 'x', ['a']).labels('b').inc()\n"
     show = code + "print(metrics.metrics()[2].decode())"
     env = {**os.environ, "PYTHONPATH": str(ROOT), metrics.SHARED_FOLDER: str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=env, check=True)
@@ -69,4 +69,4 @@ def test_processes_that_share_a_folder_show_their_sum(tmp_path: Path):
         [sys.executable, "-c", show], env=env, check=True, capture_output=True, text=True
     )
 
-    assert 'replylog_pushes_total{outcome="woken",provider="gmail"} 2.0' in shown.stdout
+    assert 'tested_total{a="b"} 2.0' in shown.stdout
