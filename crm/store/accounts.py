@@ -1,0 +1,217 @@
+"""Accounts, their people, domains, settings and Never Log lists."""
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from functools import lru_cache
+from os import urandom
+
+from sqlalchemy import Connection, delete, insert, or_, select
+
+from crm.addresses import normalise
+from crm.model import NeverLog, Switches
+from crm.store import sql
+from crm.tables import Account, AccountDomain, NeverLogEntry, Setting
+from crm.tables import User as UserTable
+from infra.secrets import Secrets, digest
+
+SWITCHES = frozenset(each.name for each in fields(Switches))
+TEXTS = frozenset({"bcc_address", "log_label"})
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: int
+    account_id: int
+    address: str
+    name: str
+    role: str
+    password_hash: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    switches: Switches = field(default_factory=Switches)
+    bcc_address: str = ""
+    log_label: str = "Log to CRM"
+
+
+@dataclass(frozen=True, slots=True)
+class NeverLogRow:
+    """An entry as the settings page shows it; `user_id` None: the account's own list."""
+
+    id: int
+    user_id: int | None
+    entry: str
+
+
+class Digests:
+    """Keyed digests of one account: equal Message-IDs can be found, none can be read back."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, text: str) -> str:
+        return digest(self._key, text)
+
+
+def ensure_account(conn: Connection, name: str, secrets: Secrets, now: datetime) -> int:
+    """The id of the installation's account; it is made when there is none."""
+    found = conn.scalar(select(Account.id).order_by(Account.id).limit(1))
+    if found is not None:
+        return found
+    values = {"name": name, "digest_key": secrets.encrypt(urandom(32)), "created_at": now}
+    made: int = conn.execute(insert(Account).values(values).returning(Account.id)).scalar_one()
+    return made
+
+
+def digests(conn: Connection, account_id: int, secrets: Secrets) -> Digests:
+    """The account's digests. The key is decrypted once a process. Raises infra.secrets.WrongKey."""
+    stored = conn.execute(select(Account.digest_key).where(Account.id == account_id)).scalar_one()
+    return _digests(secrets, stored)
+
+
+@lru_cache(maxsize=256)
+def _digests(secrets: Secrets, stored: bytes) -> Digests:
+    return Digests(secrets.decrypt(stored))
+
+
+def add_user(conn: Connection, account_id: int, user: "NewUser", now: datetime) -> int:
+    """Add a person; an address that is there already (in any account) raises `AddressTaken`."""
+    values = {
+        "account_id": account_id,
+        "address": normalise(user.address),
+        "name": user.name,
+        "role": user.role,
+        "password_hash": user.password_hash,
+        "active": True,
+        "created_at": now,
+    }
+    statement = sql.insert(conn, UserTable).values(values).on_conflict_do_nothing()
+    made = conn.execute(statement.returning(UserTable.id)).scalar()
+    if made is None:
+        raise AddressTaken
+    return int(made)
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    address: str
+    name: str = ""
+    role: str = "member"
+    password_hash: str = ""
+
+
+class AddressTaken(Exception):
+    """Somebody has this address already."""
+
+
+_USER = (
+    UserTable.id,
+    UserTable.account_id,
+    UserTable.address,
+    UserTable.name,
+    UserTable.role,
+    UserTable.password_hash,
+    UserTable.active,
+)
+
+
+def user_by_address(conn: Connection, address: str) -> User | None:
+    """Whoever signs in with `address`: it is unique over all accounts."""
+    query = select(*_USER).where(UserTable.address == normalise(address))
+    row = conn.execute(
+        query.execution_options(all_accounts="who signs in is known by address only")
+    ).first()
+    return User(*row) if row else None
+
+
+def user(conn: Connection, account_id: int, user_id: int) -> User | None:
+    query = select(*_USER).where(UserTable.account_id == account_id, UserTable.id == user_id)
+    row = conn.execute(query).first()
+    return User(*row) if row else None
+
+
+def users(conn: Connection, account_id: int) -> list[User]:
+    """Everybody in the account, by address."""
+    query = select(*_USER).where(UserTable.account_id == account_id).order_by(UserTable.address)
+    return [User(*row) for row in conn.execute(query)]
+
+
+def domains(conn: Connection, account_id: int) -> frozenset[str]:
+    """The domains of the company's own people (rule `internal`)."""
+    query = select(AccountDomain.domain).where(AccountDomain.account_id == account_id)
+    return frozenset(conn.scalars(query))
+
+
+def add_domain(conn: Connection, account_id: int, domain: str) -> None:
+    row = {"account_id": account_id, "domain": domain.strip().lower()}
+    sql.add_missing(conn, AccountDomain, [row])
+
+
+def remove_domain(conn: Connection, account_id: int, domain: str) -> None:
+    conn.execute(
+        delete(AccountDomain).where(
+            AccountDomain.account_id == account_id, AccountDomain.domain == domain
+        )
+    )
+
+
+def settings_of(conn: Connection, account_id: int) -> AccountSettings:
+    """The account's settings: what is stored over the defaults. Unknown names are passed over."""
+    query = select(Setting.name, Setting.value).where(Setting.account_id == account_id)
+    stored = {name: value for name, value in conn.execute(query)}  # noqa: C416 - rows are not pairs
+    switches = {name: bool(stored[name]) for name in SWITCHES & stored.keys()}
+    texts = {name: str(stored[name]) for name in TEXTS & stored.keys()}
+    return AccountSettings(switches=Switches(**switches), **texts)
+
+
+def set_setting(conn: Connection, account_id: int, name: str, value: bool | str) -> None:
+    """Store one setting. Raises ValueError for a name or a type that no setting has."""
+    expected = bool if name in SWITCHES else str if name in TEXTS else None
+    if expected is None or not isinstance(value, expected):
+        raise ValueError(f"no such setting, or a wrong type: {name}")
+    statement = sql.insert(conn, Setting).values(account_id=account_id, name=name, value=value)
+    key = [Setting.account_id, Setting.name]
+    conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=key, set_={"value": statement.excluded.value}
+        )
+    )
+
+
+def never_log(conn: Connection, account_id: int, user_id: int | None) -> NeverLog:
+    """The account's Never Log list together with the user's own."""
+    return NeverLog(frozenset(row.entry for row in never_log_rows(conn, account_id, user_id)))
+
+
+def never_log_rows(conn: Connection, account_id: int, user_id: int | None) -> list[NeverLogRow]:
+    query = (
+        select(NeverLogEntry.id, NeverLogEntry.user_id, NeverLogEntry.entry)
+        .where(
+            NeverLogEntry.account_id == account_id,
+            or_(NeverLogEntry.user_id.is_(None), NeverLogEntry.user_id == user_id),
+        )
+        .order_by(NeverLogEntry.entry, NeverLogEntry.id)
+    )
+    return [NeverLogRow(*row) for row in conn.execute(query)]
+
+
+def add_never_log(
+    conn: Connection, account_id: int, user_id: int | None, entry: str, now: datetime
+) -> None:
+    """Add an entry as written, to the user's list or (None) to the account's. Twice is once."""
+    row = {"account_id": account_id, "user_id": user_id, "entry": entry.strip().lower()}
+    sql.add_missing(conn, NeverLogEntry, [row | {"created_at": now}])
+
+
+def remove_never_log(conn: Connection, account_id: int, user_id: int | None, entry_id: int) -> None:
+    """Remove an entry from the list of this user (None: of the account)."""
+    owner = NeverLogEntry.user_id
+    conn.execute(
+        delete(NeverLogEntry).where(
+            NeverLogEntry.account_id == account_id,
+            owner.is_(None) if user_id is None else owner == user_id,
+            NeverLogEntry.id == entry_id,
+        )
+    )

@@ -1,0 +1,67 @@
+"""A connected mailbox as the rest of the program sees it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from crm.model import MailboxKind, MailboxStatus
+from crm.tables import Mailbox as Table
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A mailbox, without its tokens. Times are aware; None where there was nothing yet."""
+
+    id: int
+    account_id: int
+    user_id: int | None
+    address: str
+    provider: str
+    kind: MailboxKind
+    status: MailboxStatus
+    cause: str
+    subject: str
+    own_addresses: frozenset[str]
+    cursor: str
+    settled_at: datetime | None
+    last_synced_at: datetime | None
+    blocked_until: datetime | None
+    renew_at: datetime | None
+    wake_at: datetime | None
+    created_at: datetime
+
+
+COLUMNS = (
+    Table.id,
+    Table.account_id,
+    Table.user_id,
+    Table.address,
+    Table.provider,
+    Table.kind,
+    Table.status,
+    Table.cause,
+    Table.subject,
+    Table.own_addresses,
+    Table.cursor,
+    Table.settled_at,
+    Table.last_synced_at,
+    Table.blocked_until,
+    Table.renew_at,
+    Table.wake_at,
+    Table.created_at,
+)
+
+
+def mailbox_of(row: Row[Any]) -> Mailbox:
+    """The mailbox in a row of `COLUMNS`."""
+    values = row._asdict()
+    return Mailbox(
+        **values
+        | {
+            "kind": MailboxKind(values["kind"]),
+            "status": MailboxStatus(values["status"]),
+            "own_addresses": frozenset(values["own_addresses"]),
+        }
+    )

@@ -1,0 +1,363 @@
+"""Connected mailboxes: connect and reconnect in place, tokens, what the pages list.
+
+Runs over a mailbox are in `crm.store.runs`, folders and watches in `crm.store.watching`; their
+functions can be called from here as well.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, case, delete, func, select, update
+
+from crm.addresses import normalise
+from crm.model import Folder, MailboxKind, MailboxStatus, Period, Tokens, VerdictKind
+from crm.store import sql
+from crm.store.mailbox_rows import COLUMNS, Mailbox, mailbox_of
+from crm.store.runs import (
+    LeaseLost,
+    block,
+    due,
+    due_watches,
+    release,
+    renew_lease,
+    take_lease,
+)
+from crm.store.watching import (
+    folders,
+    set_folders,
+    set_watches,
+    watch_by_provider_id,
+    watches,
+)
+from crm.tables import ConnectedPeriod, JournalRow, OutboxEvent, Watch
+from crm.tables import Mailbox as Table
+from infra.secrets import Secrets
+
+RECONNECT_TOPIC = "mailbox.reconnect"
+
+
+class NotConnected(Exception):
+    """The mailbox has no tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMailbox:
+    """What connecting found out. `own_addresses` holds aliases too; `folders` are those followed
+    (none: all), `cursor` is the provider's "from now on"."""
+
+    user_id: int | None
+    address: str
+    provider: str
+    tokens: Tokens
+    kind: MailboxKind = MailboxKind.PERSONAL
+    subject: str = ""
+    own_addresses: tuple[str, ...] = ()
+    cursor: str = ""
+    folders: tuple[Folder, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many messages a mailbox brought, by verdict; `seen` is all of them."""
+
+    seen: int = 0
+    logged: int = 0
+    refused: int = 0
+
+
+def connect(
+    conn: Connection, account_id: int, new: NewMailbox, secrets: Secrets, now: datetime
+) -> int:
+    """Connect a mailbox, or connect it again in place: cursor, settings and threads stay, a new
+    connected period begins, it is woken at once. With another provider than before the cursor is
+    the new one, because cursors mean nothing elsewhere. Gives the mailbox's id."""
+    address = normalise(new.address)
+    values: sql.Row = {
+        "account_id": account_id,
+        "user_id": new.user_id,
+        "address": address,
+        "provider": new.provider,
+        "kind": new.kind.value,
+        "status": MailboxStatus.CONNECTED.value,
+        "cause": "",
+        "subject": new.subject,
+        "own_addresses": sorted({address, *map(normalise, new.own_addresses)} - {""}),
+        "tokens": _seal(new.tokens, secrets),
+        "tokens_version": 1,
+        "cursor": new.cursor,
+        "settled_at": now,
+        "wake_at": now,
+        "renew_at": now,
+        "created_at": now,
+    }
+    _forget_other_provider(conn, account_id, address, new.provider)
+    statement = sql.insert(conn, Table).values(values)
+    again: sql.Row = {name: statement.excluded[name] for name in values.keys() - _KEPT}
+    again["tokens_version"] = Table.tokens_version + 1
+    again["cursor"] = case(
+        ((Table.provider == new.provider) & (Table.cursor != ""), Table.cursor), else_=new.cursor
+    )
+    again["blocked_until"] = None
+    again["rung"] = Table.lease != ""  # a run with the old tokens may be under way
+    upsert = statement.on_conflict_do_update(
+        index_elements=[Table.account_id, Table.address], set_=again
+    )
+    mailbox_id: int = conn.execute(upsert.returning(Table.id)).scalar_one()
+    _open_period(conn, account_id, mailbox_id, now)
+    if new.folders:
+        set_folders(conn, account_id, mailbox_id, new.folders)
+    return mailbox_id
+
+
+_KEPT = frozenset({"account_id", "address", "created_at", "settled_at", "cursor", "tokens_version"})
+
+
+def disconnect(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> None:
+    """Stop reading a mailbox: tokens and watches are forgotten, a run under way loses its lease,
+    everything else stays for the way back."""
+    conn.execute(
+        update(Table)
+        .where(Table.account_id == account_id, Table.id == mailbox_id)
+        .values(
+            status=MailboxStatus.DISCONNECTED,
+            cause="",
+            tokens=None,
+            tokens_version=Table.tokens_version + 1,
+            lease="",
+            lease_until=None,
+            wake_at=None,
+            renew_at=None,
+        )
+    )
+    _close_period(conn, account_id, mailbox_id, now)
+    conn.execute(
+        delete(Watch).where(Watch.account_id == account_id, Watch.mailbox_id == mailbox_id)
+    )
+
+
+def need_reconnect(
+    conn: Connection,
+    account_id: int,
+    mailbox_id: int,
+    cause: str,
+    now: datetime,
+    version: int | None = None,
+) -> bool:
+    """Stop until a person connects the mailbox again; True where this is news.
+
+    The event `mailbox.reconnect` is written once. With `version`, nothing happens when the tokens
+    have been replaced since: whoever failed used old ones.
+    """
+    where = [
+        Table.account_id == account_id,
+        Table.id == mailbox_id,
+        Table.status == MailboxStatus.CONNECTED,
+    ]
+    if version is not None:
+        where.append(Table.tokens_version == version)
+    values = {"status": MailboxStatus.RECONNECT, "cause": cause, "wake_at": None, "renew_at": None}
+    stopped = conn.execute(
+        update(Table).where(*where).values(values).returning(Table.tokens_version)
+    )
+    row = stopped.first()
+    if row is None:
+        return False
+    _close_period(conn, account_id, mailbox_id, now)
+    event = {
+        "account_id": account_id,
+        "key": f"{RECONNECT_TOPIC}:{mailbox_id}:{row.tokens_version}",
+        "topic": RECONNECT_TOPIC,
+        "payload": {"mailbox_id": mailbox_id, "cause": cause},
+        "attempts": 0,
+        "next_at": now,
+        "created_at": now,
+    }
+    sql.add_missing(conn, OutboxEvent, [event])
+    return True
+
+
+def mailbox(conn: Connection, account_id: int, mailbox_id: int) -> Mailbox | None:
+    query = select(*COLUMNS).where(Table.account_id == account_id, Table.id == mailbox_id)
+    row = conn.execute(query).first()
+    return mailbox_of(row) if row else None
+
+
+def list_mailboxes(conn: Connection, account_id: int) -> list[Mailbox]:
+    """All mailboxes of the account, by address, those that are not connected too."""
+    query = select(*COLUMNS).where(Table.account_id == account_id).order_by(Table.address)
+    return [mailbox_of(row) for row in conn.execute(query)]
+
+
+def by_address(conn: Connection, address: str) -> list[tuple[int, int]]:
+    """(account id, mailbox id) of every mailbox with this address, in any account."""
+    query = (
+        select(Table.account_id, Table.id)
+        .where(Table.address == normalise(address))
+        .order_by(Table.id)
+        .execution_options(all_accounts="a push names an address only")
+    )
+    return [(account_id, mailbox_id) for account_id, mailbox_id in conn.execute(query)]
+
+
+def by_id(conn: Connection, mailbox_id: int) -> Mailbox | None:
+    """A mailbox of any account, for workers."""
+    query = (
+        select(*COLUMNS)
+        .where(Table.id == mailbox_id)
+        .execution_options(all_accounts="a wake names the mailbox only")
+    )
+    row = conn.execute(query).first()
+    return mailbox_of(row) if row else None
+
+
+def periods(conn: Connection, account_id: int, mailbox_id: int) -> tuple[Period, ...]:
+    """When the mailbox was connected, oldest first."""
+    table = ConnectedPeriod
+    query = (
+        select(table.since, table.until)
+        .where(table.account_id == account_id, table.mailbox_id == mailbox_id)
+        .order_by(table.since)
+    )
+    return tuple(Period(since, until) for since, until in conn.execute(query))
+
+
+def tokens(
+    conn: Connection, account_id: int, mailbox_id: int, secrets: Secrets
+) -> tuple[Tokens, int]:
+    """The mailbox's tokens and their version, for `save_tokens`. Raises NotConnected, or
+    infra.secrets.WrongKey."""
+    query = select(Table.tokens, Table.tokens_version).where(
+        Table.account_id == account_id, Table.id == mailbox_id
+    )
+    row = conn.execute(query).first()
+    if row is None or row.tokens is None:
+        raise NotConnected
+    return _unseal(row.tokens, secrets), row.tokens_version
+
+
+def save_tokens(
+    conn: Connection,
+    account_id: int,
+    mailbox_id: int,
+    fresh: Tokens,
+    version: int,
+    secrets: Secrets,
+) -> bool:
+    """Store refreshed tokens over those of `version`. False: somebody stored newer ones meanwhile
+    (read those), or the mailbox was disconnected."""
+    stored = conn.execute(
+        update(Table)
+        .where(
+            Table.account_id == account_id,
+            Table.id == mailbox_id,
+            Table.tokens_version == version,
+            Table.tokens.is_not(None),
+        )
+        .values(tokens=_seal(fresh, secrets), tokens_version=version + 1)
+    )
+    return stored.rowcount == 1
+
+
+def counts(conn: Connection, account_id: int, since: datetime) -> dict[int, Counts]:
+    """What each mailbox of the account brought since then, by mailbox id."""
+    table = JournalRow
+    query = (
+        select(table.mailbox_id, table.verdict, func.count())
+        .where(table.account_id == account_id, table.at >= since)
+        .group_by(table.mailbox_id, table.verdict)
+    )
+    numbers: dict[int, dict[str, int]] = {}
+    for mailbox_id, verdict, number in conn.execute(query):
+        numbers.setdefault(mailbox_id, {})[verdict] = number
+    return {
+        mailbox_id: Counts(
+            seen=sum(of.values()),
+            logged=of.get(VerdictKind.LOGGED, 0),
+            refused=of.get(VerdictKind.REFUSED, 0),
+        )
+        for mailbox_id, of in numbers.items()
+    }
+
+
+def _forget_other_provider(conn: Connection, account_id: int, address: str, provider: str) -> None:
+    moved = conn.scalar(
+        select(Table.id).where(
+            Table.account_id == account_id, Table.address == address, Table.provider != provider
+        )
+    )
+    if moved is not None:
+        set_folders(conn, account_id, moved, ())
+        conn.execute(delete(Watch).where(Watch.account_id == account_id, Watch.mailbox_id == moved))
+
+
+def _open_period(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> None:
+    table = ConnectedPeriod
+    is_open = select(table.id).where(
+        table.account_id == account_id, table.mailbox_id == mailbox_id, table.until.is_(None)
+    )
+    if conn.execute(is_open).first() is None:
+        row = {"account_id": account_id, "mailbox_id": mailbox_id, "since": now, "until": None}
+        sql.add_missing(conn, table, [row])
+
+
+def _close_period(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> None:
+    table = ConnectedPeriod
+    conn.execute(
+        update(table)
+        .where(
+            table.account_id == account_id, table.mailbox_id == mailbox_id, table.until.is_(None)
+        )
+        .values(until=now)
+    )
+
+
+def _seal(plain: Tokens, secrets: Secrets) -> bytes:
+    value = {
+        "access_token": plain.access_token,
+        "refresh_token": plain.refresh_token,
+        "expires_at": plain.expires_at.isoformat(),
+        "scopes": sorted(plain.scopes),
+    }
+    return secrets.encrypt(json.dumps(value).encode())
+
+
+def _unseal(sealed: bytes, secrets: Secrets) -> Tokens:
+    value = json.loads(secrets.decrypt(sealed))
+    return Tokens(
+        access_token=value["access_token"],
+        refresh_token=value["refresh_token"],
+        expires_at=datetime.fromisoformat(value["expires_at"]),
+        scopes=frozenset(value["scopes"]),
+    )
+
+
+__all__ = [
+    "Counts",
+    "LeaseLost",
+    "Mailbox",
+    "NewMailbox",
+    "NotConnected",
+    "block",
+    "by_address",
+    "by_id",
+    "connect",
+    "counts",
+    "disconnect",
+    "due",
+    "due_watches",
+    "folders",
+    "list_mailboxes",
+    "mailbox",
+    "need_reconnect",
+    "periods",
+    "release",
+    "renew_lease",
+    "save_tokens",
+    "set_folders",
+    "set_watches",
+    "take_lease",
+    "tokens",
+    "watch_by_provider_id",
+    "watches",
+]

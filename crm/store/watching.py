@@ -1,0 +1,114 @@
+"""What is followed in a mailbox, and the announcements asked of its provider."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+
+from sqlalchemy import Connection, delete, select, update
+
+from crm.model import Folder, WatchState
+from crm.store import sql
+from crm.store.mailbox_rows import Mailbox
+from crm.tables import FollowedFolder, Watch
+from crm.tables import Mailbox as MailboxTable
+
+
+def secret_digest(secret: str) -> str:
+    """What is kept of a clientState: SHA-256, hex. Compare in constant time."""
+    return sha256(secret.encode()).hexdigest()
+
+
+def folders(conn: Connection, account_id: int, mailbox_id: int) -> list[Folder]:
+    """The folders that are followed; none where all of the mailbox is."""
+    table = FollowedFolder
+    query = (
+        select(table.folder, table.name, table.reason, table.rule_name)
+        .where(table.account_id == account_id, table.mailbox_id == mailbox_id)
+        .order_by(table.id)
+    )
+    return [Folder(*row) for row in conn.execute(query)]
+
+
+def set_folders(
+    conn: Connection, account_id: int, mailbox_id: int, followed: Sequence[Folder]
+) -> None:
+    """Replace the followed folders."""
+    table = FollowedFolder
+    conn.execute(
+        delete(table).where(table.account_id == account_id, table.mailbox_id == mailbox_id)
+    )
+    rows = [
+        {
+            "account_id": account_id,
+            "mailbox_id": mailbox_id,
+            "folder": folder.id,
+            "name": folder.name,
+            "reason": folder.reason,
+            "rule_name": folder.rule_name,
+        }
+        for folder in followed
+    ]
+    sql.add_missing(conn, table, rows)
+
+
+def watches(conn: Connection, account_id: int, mailbox_id: int) -> list[WatchState]:
+    """The announcements that are asked for; `secret` is '' because only its digest is kept."""
+    query = (
+        select(Watch.resource, Watch.provider_id, Watch.expires_at)
+        .where(Watch.account_id == account_id, Watch.mailbox_id == mailbox_id)
+        .order_by(Watch.resource)
+    )
+    return [WatchState(*row) for row in conn.execute(query)]
+
+
+def set_watches(
+    conn: Connection,
+    mailbox: Mailbox,
+    states: Sequence[WatchState],
+    renew_at: datetime | None,
+    now: datetime,
+) -> None:
+    """Replace the announcements by `states`, whose secret '' means unchanged, and say when they are
+    due again (None: as before)."""
+    mine = (Watch.account_id == mailbox.account_id, Watch.mailbox_id == mailbox.id)
+    query = select(Watch.resource, Watch.secret_digest).where(*mine)
+    known = {resource: kept for resource, kept in conn.execute(query)}  # noqa: C416
+    conn.execute(delete(Watch).where(*mine))
+    rows = [
+        {
+            "account_id": mailbox.account_id,
+            "mailbox_id": mailbox.id,
+            "resource": state.resource,
+            "provider_id": state.provider_id,
+            "secret_digest": secret_digest(state.secret)
+            if state.secret
+            else known.get(state.resource, ""),
+            "expires_at": state.expires_at,
+            "created_at": now,
+        }
+        for state in states
+    ]
+    sql.add_missing(conn, Watch, rows)
+    if renew_at is not None:
+        conn.execute(
+            update(MailboxTable)
+            .where(
+                MailboxTable.account_id == mailbox.account_id,
+                MailboxTable.id == mailbox.id,
+                MailboxTable.renew_at.is_not(None),  # cleared: it is not connected any more
+            )
+            .values(renew_at=renew_at)
+        )
+
+
+def watch_by_provider_id(conn: Connection, provider_id: str) -> tuple[int, str] | None:
+    """(mailbox id, digest of its clientState) of a Graph subscription, in any account."""
+    if not provider_id:
+        return None
+    query = (
+        select(Watch.mailbox_id, Watch.secret_digest)
+        .where(Watch.provider_id == provider_id)
+        .execution_options(all_accounts="a notification names its subscription only")
+    )
+    row = conn.execute(query).first()
+    return (row.mailbox_id, row.secret_digest) if row else None
