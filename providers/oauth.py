@@ -1,13 +1,38 @@
-"""Consent and tokens: one OAuth flow (authorization code with PKCE) for every provider that has one."""
+"""Consent and tokens: one OAuth flow (authorization code with PKCE) for every provider that has one.
 
-from collections.abc import Mapping
+Raised: Reconnect (the owner or their admin must act), Retry (the provider or the network is not
+there), Operator (our registration is wrong).
+"""
+
+import hmac
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import requests
+from authlib.common.security import generate_token
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.requests_client import OAuth2Session
+from requests.adapters import HTTPAdapter
 
 from crm.model import Tokens
 from infra.settings import Settings
+from providers import causes
+from providers.authority import Authority, claims_of
+from providers.client import Operator, Reconnect, Retry
+from providers.registry import authority
 from providers.tokens import StoredTokens, TokenSource
+from providers.waiting import retry_after
 
 __all__ = ["Flow", "Grant", "StoredTokens", "TokenSource", "begin", "finish", "refresh", "revoke"]
+
+TIMEOUT = 20  # seconds, to connect and between bytes
+TOO_MANY = 429
+REQUEST_TIMEOUT = 408
+SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +50,19 @@ class Grant:
 
     tokens: Tokens
     address: str
-    subject: str  # the provider's lasting name of the person: Google `sub`, Entra "tid:oid"
+    subject: str  # the provider's lasting name of the person: Google's `sub`, Entra's "tid:oid"
 
 
 def begin(provider: str, settings: Settings, redirect_uri: str, login_hint: str = "") -> Flow:
-    """Where to send the person who connects a mailbox. No request is made."""
-    raise NotImplementedError
+    """Where to send the person who connects a mailbox. Makes no request. Raises Operator."""
+    there = _configured(provider, settings)
+    state, verifier = generate_token(43), generate_token(64)
+    extra = dict(there.extra) | ({"login_hint": login_hint} if login_hint else {})
+    session = _session(there, scope=" ".join(there.scopes), redirect_uri=redirect_uri)
+    url, _ = session.create_authorization_url(
+        there.authorize_url, state=state, code_verifier=verifier, **extra
+    )
+    return Flow(url, state, verifier)
 
 
 def finish(
@@ -38,16 +70,127 @@ def finish(
 ) -> Grant:
     """The answer to `flow`, as query arguments of the callback, turned into tokens.
 
-    Raises Reconnect (state mismatch, consent denied, a scope unticked), Retry or Operator.
+    Raises Reconnect (not our state, consent denied, a scope unticked, ...), Retry or Operator.
     """
-    raise NotImplementedError
+    there = _configured(provider, settings)
+    if not hmac.compare_digest(args.get("state", "").encode(), flow.state.encode()):
+        raise Reconnect(causes.ANSWER_INVALID, "state")
+    if "error" in args:
+        raise there.refusal(args["error"], _description(args))
+    code = args.get("code", "")
+    if not code:
+        raise Reconnect(causes.ANSWER_INVALID, "no code")
+    session = _session(there, redirect_uri=redirect_uri)
+    with _refusals(there):
+        answer = session.fetch_token(
+            there.token_url,
+            grant_type="authorization_code",
+            code=code,
+            code_verifier=flow.verifier,
+            allow_redirects=False,
+        )
+    tokens = _tokens(there, answer, None)
+    if not tokens.refresh_token:
+        raise Reconnect(causes.SCOPE_MISSING, "no refresh token")
+    claims = claims_of(str(answer.get("id_token", "")), there.client_id)
+    address, subject = there.identity(claims, tokens.access_token)
+    return Grant(tokens, address, subject)
 
 
 def refresh(provider: str, settings: Settings, tokens: Tokens) -> Tokens:
     """New tokens; the refresh token is the new one where the provider changed it."""
-    raise NotImplementedError
+    there = _configured(provider, settings)
+    session = _session(there)
+    with _refusals(there):
+        answer = session.refresh_token(
+            there.token_url, refresh_token=tokens.refresh_token, allow_redirects=False
+        )
+    return _tokens(there, answer, tokens)
 
 
 def revoke(provider: str, settings: Settings, tokens: Tokens) -> None:
-    """Give the consent back. Best effort: tokens that are void already are no error."""
-    raise NotImplementedError
+    """Give the consent back where the provider has a way. Tokens that are void already are no error;
+    raises Retry when the provider does not answer."""
+    there = authority(provider, settings)
+    if not there.revoke_url:
+        return
+    with _refusals(there):
+        _available(
+            _session(there).post(
+                there.revoke_url,
+                data={"token": tokens.refresh_token},
+                withhold_token=True,
+                allow_redirects=False,
+            )
+        )
+
+
+def _configured(provider: str, settings: Settings) -> Authority:
+    there = authority(provider, settings)
+    if not there.client_id:
+        raise Operator(causes.NOT_CONFIGURED, provider)
+    return there
+
+
+def _session(there: Authority, **more: Any) -> OAuth2Session:
+    how = "client_secret_post" if there.client_secret else "none"
+    session = OAuth2Session(
+        there.client_id,
+        there.client_secret,
+        token_endpoint_auth_method=how,
+        code_challenge_method="S256",
+        default_timeout=TIMEOUT,
+        **more,
+    )
+    session.mount("https://", _connections())
+    session.register_compliance_hook("access_token_response", _available)
+    session.register_compliance_hook("refresh_token_response", _available)
+    return session
+
+
+@cache
+def _connections() -> HTTPAdapter:
+    """Kept for the life of the process: a new TLS context costs 20 ms of CPU."""
+    return HTTPAdapter()
+
+
+def _available(answer: requests.Response) -> requests.Response:
+    """`answer`, unless it says "not now". Authlib would lose the status and the waiting time."""
+    if answer.status_code in {TOO_MANY, REQUEST_TIMEOUT} or answer.status_code >= SERVER_ERROR:
+        wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+        raise Retry(wait, f"sign-in answered {answer.status_code}")
+    return answer
+
+
+@contextmanager
+def _refusals(there: Authority) -> Iterator[None]:
+    try:
+        yield
+    except OAuthError as error:
+        raise there.refusal(str(error.error), str(error.description or "")) from None
+    except (requests.RequestException, ValueError) as error:
+        raise Retry(None, f"sign-in failed: {type(error).__name__}") from error
+
+
+def _tokens(there: Authority, answer: Mapping[str, Any], old: Tokens | None) -> Tokens:
+    """A token endpoint's answer as `Tokens`; what it leaves out stays as it was."""
+    try:
+        access, expires = str(answer["access_token"]), float(answer["expires_at"])
+    except (KeyError, TypeError, ValueError):
+        raise Retry(None, "sign-in gave no token") from None
+    scopes = there.granted(str(answer["scope"])) if "scope" in answer else None
+    if scopes is None:
+        scopes = old.scopes if old else there.needed  # RFC 6749, 5.1: left out = as asked for
+    if not there.needed <= scopes:
+        raise Reconnect(causes.SCOPE_MISSING)
+    kept = old.refresh_token if old else ""
+    return Tokens(
+        access_token=access,
+        refresh_token=str(answer.get("refresh_token") or kept),
+        expires_at=datetime.fromtimestamp(expires, UTC),
+        scopes=scopes,
+    )
+
+
+def _description(args: Mapping[str, str]) -> str:
+    return " ".join(args.get(name, "") for name in ("error_subtype", "error_description"))

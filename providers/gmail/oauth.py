@@ -1,0 +1,70 @@
+"""Google's side of the consent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.settings import Settings
+from providers import causes
+from providers.authority import Authority, Identity
+from providers.client import Operator, ProviderError, Reconnect, Retry
+
+READ = "https://www.googleapis.com/auth/gmail.readonly"
+
+_OURS = {
+    "invalid_client": causes.CLIENT_SECRET,
+    "unauthorized_client": causes.CLIENT_NOT_ALLOWED,
+    "deleted_client": causes.CLIENT_ID,
+    "disabled_client": causes.CLIENT_ID,
+    "redirect_uri_mismatch": causes.CLIENT_NOT_ALLOWED,
+    "org_internal": causes.CLIENT_NOT_ALLOWED,
+    "invalid_scope": causes.REQUEST_REFUSED,
+    "invalid_request": causes.REQUEST_REFUSED,
+    "unsupported_grant_type": causes.REQUEST_REFUSED,
+}
+_THEIRS = {
+    "invalid_grant": causes.REVOKED,
+    "access_denied": causes.CONSENT_DENIED,
+    "admin_policy_enforced": causes.ADMIN_BLOCKED,
+    "interaction_required": causes.SIGN_IN,
+    "login_required": causes.SIGN_IN,
+    "consent_required": causes.CONSENT_MISSING,
+}
+_LATER = frozenset({"server_error", "temporarily_unavailable", "internal_failure"})
+
+
+def authority(settings: Settings) -> Authority:
+    """Google as an `Authority`. `include_granted_scopes` is never sent: it can bring back a
+    metadata-only grant, with which no body can be read."""
+    return Authority(
+        authorize_url=settings.google_auth_url,
+        token_url=settings.google_token_url,
+        revoke_url=settings.google_revoke_url,
+        client_id=settings.google_client_id,
+        client_secret=settings.google_client_secret.get_secret_value(),
+        scopes=("openid", "email", READ),
+        needed=frozenset({READ}),
+        extra={"access_type": "offline", "prompt": "consent"},
+        refusal=refusal,
+        granted=lambda scope: frozenset(scope.split()),
+        identity=_identity,
+    )
+
+
+def refusal(error: str, description: str) -> ProviderError:
+    """What an OAuth error of Google means. It does not tell why a grant became invalid, but for an
+    administrator's policy."""
+    if error in _LATER:
+        return Retry(None, error)
+    if "admin_policy_enforced" in description or "restricted by your administrator" in description:
+        return Reconnect(causes.ADMIN_BLOCKED, error)
+    if error in _THEIRS:
+        return Reconnect(_THEIRS[error], error)
+    return Operator(_OURS.get(error, causes.REQUEST_REFUSED), error)
+
+
+def _identity(claims: Mapping[str, Any], access_token: str) -> Identity:
+    del access_token
+    address, subject = claims.get("email"), claims.get("sub")
+    if not isinstance(address, str) or not isinstance(subject, str):
+        raise Reconnect(causes.SCOPE_MISSING, "the ID token has no address")
+    return address, subject

@@ -1,0 +1,119 @@
+"""Microsoft Entra's side of the consent."""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import requests
+
+from infra.settings import Settings
+from providers import causes
+from providers.authority import Authority, Identity
+from providers.client import Operator, ProviderError, Reconnect, Retry
+
+NEEDED = frozenset({"mail.read", "mailboxsettings.read"})
+SCOPES = ("openid", "profile", "offline_access", "User.Read", "Mail.Read", "MailboxSettings.Read")
+TIMEOUT = 20  # seconds
+
+# The `error` decides, as Microsoft asks; the number only words it better.
+_OURS = {
+    "invalid_client": causes.CLIENT_SECRET,
+    "unauthorized_client": causes.CLIENT_NOT_ALLOWED,
+    "invalid_resource": causes.REQUEST_REFUSED,
+    "invalid_scope": causes.REQUEST_REFUSED,
+    "invalid_request": causes.REQUEST_REFUSED,
+    "unsupported_grant_type": causes.REQUEST_REFUSED,
+    "unsupported_response_type": causes.REQUEST_REFUSED,
+}
+_THEIRS = {
+    "invalid_grant": causes.REVOKED,
+    "interaction_required": causes.SIGN_IN,
+    "login_required": causes.SIGN_IN,
+    "consent_required": causes.CONSENT_MISSING,
+    "access_denied": causes.CONSENT_DENIED,
+    "insufficient_claims": causes.CONDITIONAL_ACCESS,
+}
+_LATER = frozenset({"temporarily_unavailable", "server_error"})
+
+_NUMBERS = {
+    causes.PASSWORD_CHANGED: (50055, 50132, 50133, 50144),
+    causes.MFA: (50072, 50074, 50076, 50078, 50079, 50158),
+    causes.EXPIRED: (50089, 70008, 70043, 700082, 700084),
+    causes.REVOKED: (50173, 70000),
+    causes.ACCOUNT_DISABLED: (50057,),
+    causes.NOT_ASSIGNED: (50105,),
+    causes.CONDITIONAL_ACCESS: (53000, 53001, 53003, 53004, 530003, 530084, 700003),
+    causes.CONSENT_MISSING: (65001,),
+    causes.CONSENT_DENIED: (65004,),
+    causes.ADMIN_CONSENT: (90094, 90095),
+}
+_CAUSE_OF = {number: cause for cause, numbers in _NUMBERS.items() for number in numbers}
+_OUR_CAUSE_OF = {
+    7000215: causes.CLIENT_SECRET,
+    7000222: causes.CLIENT_SECRET,
+    700016: causes.CLIENT_ID,
+    50196: causes.REFRESH_LOOP,
+}
+_AADSTS = re.compile(r"AADSTS(\d+)")
+
+
+def authority(settings: Settings) -> Authority:
+    """Entra as an `Authority`, for the tenant of the settings."""
+    base = f"{settings.entra_authority_url}/{settings.microsoft_tenant}/oauth2/v2.0"
+    return Authority(
+        authorize_url=f"{base}/authorize",
+        token_url=f"{base}/token",
+        revoke_url="",
+        client_id=settings.microsoft_client_id,
+        client_secret=settings.microsoft_client_secret.get_secret_value(),
+        scopes=SCOPES,
+        needed=NEEDED,
+        extra={"response_mode": "query", "prompt": "select_account"},
+        refusal=refusal,
+        granted=_granted,
+        identity=partial(_identity, settings.graph_api_url),
+    )
+
+
+def refusal(error: str, description: str) -> ProviderError:
+    """What an OAuth error of Entra means."""
+    found = _AADSTS.search(description)
+    number = int(found[1]) if found else 0
+    detail = f"{error} {number}" if number else error
+    if error in _LATER:
+        return Retry(None, detail)
+    if number in _OUR_CAUSE_OF:
+        return Operator(_OUR_CAUSE_OF[number], detail)
+    if error in _THEIRS:
+        return Reconnect(_CAUSE_OF.get(number, _THEIRS[error]), detail)
+    if number in _CAUSE_OF:
+        return Reconnect(_CAUSE_OF[number], detail)
+    return Operator(_OURS.get(error, causes.REQUEST_REFUSED), detail)
+
+
+def _granted(scope: str) -> frozenset[str]:
+    """Scopes by their short names: Graph's come with or without its address, in any case."""
+    return frozenset(one.rpartition("/")[2].lower() for one in scope.split())
+
+
+def _identity(graph_api_url: str, claims: Mapping[str, Any], access_token: str) -> Identity:
+    """The primary address, which need not be the sign-in name. Raises Retry."""
+    tenant, person = claims.get("tid"), claims.get("oid")
+    if not tenant or not person:
+        raise Reconnect(causes.ANSWER_INVALID, "the ID token names nobody")
+    try:
+        answer = requests.get(
+            f"{graph_api_url}/me",
+            params={"$select": "mail,userPrincipalName"},
+            headers={"Authorization": f"Bearer {access_token}"},
+            timeout=TIMEOUT,
+        )
+        answer.raise_for_status()
+        profile = answer.json()
+    except (requests.RequestException, ValueError) as error:
+        raise Retry(None, "the profile cannot be read") from error
+    address = profile.get("mail") or claims.get("preferred_username")
+    if not isinstance(address, str) or "@" not in address:
+        raise Reconnect(causes.LICENCE_MISSING, "the account has no address")
+    return address, f"{tenant}:{person}"

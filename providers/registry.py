@@ -1,0 +1,35 @@
+"""The only place that knows which provider has which adapter."""
+
+from infra.settings import Settings
+from providers.authority import Authority
+from providers.client import MailClient
+from providers.tokens import TokenSource
+
+PROVIDERS = ("gmail", "graph")
+
+
+def open_client(provider: str, access: TokenSource, settings: Settings) -> MailClient:
+    """A client of one mailbox. Makes no request. Raises ValueError for an unknown provider."""
+    # An adapter is imported when the first mailbox needs it: its SDK costs up to a second.
+    if provider == "gmail":
+        from providers.gmail.client import GmailClient
+
+        return GmailClient(access, settings)
+    if provider == "graph":
+        from providers.graph.client import GraphClient
+
+        return GraphClient(access, settings)
+    raise ValueError(f"no such provider: {provider!r}")
+
+
+def authority(provider: str, settings: Settings) -> Authority:
+    """How to get the consent to read a mailbox there. Raises ValueError for an unknown provider."""
+    if provider == "gmail":
+        from providers.gmail import oauth as google
+
+        return google.authority(settings)
+    if provider == "graph":
+        from providers.graph import oauth as entra
+
+        return entra.authority(settings)
+    raise ValueError(f"no such provider: {provider!r}")
