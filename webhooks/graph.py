@@ -1,0 +1,113 @@
+"""Change and lifecycle notifications of Microsoft Graph.
+
+Graph checks an endpoint while a subscription is being made: it must answer with the token it is
+sent. A notification is authentic when it carries the clientState of its subscription; a wrong one
+is dropped with 202, because Graph would repeat anything else for hours and slow the endpoint down
+for all mailboxes.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import Response, request
+
+from infra.metrics import counter
+from webhooks.bodies import NotUnderstood, json_object
+from webhooks.directory import Directory
+from workers.queue import Queue
+
+MAX_BODY = 1024 * 1024
+MAX_ITEMS = 1000
+MAX_TOKEN = 2048  # validationToken; real ones have about 100 characters
+MAX_ID = 200  # subscriptionId and clientState; Graph's limit for the latter is 128
+
+NOTIFICATIONS = counter(
+    "replylog_graph_notifications_total", "Graph notifications by what became of them", ["outcome"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    subscription_id: str
+    client_state: str
+    lifecycle: bool  # about the subscription itself, not about mail
+
+
+class GraphNotifications:
+    def __init__(self, directory: Directory, queue: Queue) -> None:
+        self._directory = directory
+        self._queue = queue
+
+    def receive(self) -> Response:
+        """200 with the token on validation; 202 taken or dropped, 400 not a notification, 503 not
+        queued."""
+        token = request.args.get("validationToken")
+        if token is not None:
+            return _validation(token)
+        try:
+            notifications = parse(json_object(MAX_BODY))
+        except NotUnderstood:
+            NOTIFICATIONS.labels("not-a-notification").inc()
+            return Response(status=400)
+        self._ring(notifications)
+        return Response(status=202)
+
+    def _ring(self, notifications: Sequence[Notification]) -> None:
+        known = self._directory.subscriptions(each.subscription_id for each in notifications)
+        news: set[int] = set()
+        lifecycle: set[int] = set()
+        for each in notifications:
+            subscription = known[each.subscription_id]
+            if subscription is None:
+                NOTIFICATIONS.labels("unknown-subscription").inc()
+            elif not _authentic(each.client_state, subscription.secret_digest):
+                NOTIFICATIONS.labels("wrong-client-state").inc()
+            else:
+                NOTIFICATIONS.labels("lifecycle" if each.lifecycle else "woken").inc()
+                (lifecycle if each.lifecycle else news).add(subscription.mailbox_id)
+        for mailbox_id in sorted(lifecycle):
+            self._queue.rewatch(mailbox_id)
+        if news - lifecycle:
+            self._queue.wake(*sorted(news - lifecycle))
+
+
+def parse(body: dict[str, object]) -> list[Notification]:
+    """The notifications in a body. Raises NotUnderstood.
+
+    Only the subscription's id is used to find the mailbox: the letter case of `resource` varies,
+    and a basic notification names no folder.
+    """
+    items = body.get("value")
+    if not isinstance(items, list) or len(items) > MAX_ITEMS:
+        raise NotUnderstood("value")
+    return [_notification(item) for item in items]
+
+
+def _notification(item: object) -> Notification:
+    if not isinstance(item, dict):
+        raise NotUnderstood("value[]")
+    subscription_id = item.get("subscriptionId")
+    if not isinstance(subscription_id, str) or not 0 < len(subscription_id) <= MAX_ID:
+        raise NotUnderstood("subscriptionId")
+    state = item.get("clientState")
+    return Notification(
+        subscription_id,
+        state if isinstance(state, str) and len(state) <= MAX_ID else "",
+        isinstance(item.get("lifecycleEvent"), str),
+    )
+
+
+def _authentic(client_state: str, secret_digest: str) -> bool:
+    digest = hashlib.sha256(client_state.encode("utf-8", "surrogatepass")).hexdigest()
+    return hmac.compare_digest(digest, secret_digest)
+
+
+def _validation(token: str) -> Response:
+    """The token as plain text that no browser takes for a page."""
+    if not 0 < len(token) <= MAX_TOKEN or not token.isprintable():
+        return Response(status=400)
+    return Response(
+        token, 200, {"X-Content-Type-Options": "nosniff"}, content_type="text/plain; charset=utf-8"
+    )

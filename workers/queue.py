@@ -1,0 +1,207 @@
+"""The bell: which mailboxes are awake, and the RQ job that takes them.
+
+A wake is one round trip and atomic: the mailbox is put into the set of awake mailboxes unless it is
+there already, and only then a drain job is queued. A worker claims an awake mailbox, takes its
+lease in the database, and clears it from the set *before* it asks the provider what changed: a ring
+that comes later makes exactly one more run. A claim hides the mailbox for CLAIM_SECONDS, after
+which a worker that was killed with it in hand is forgotten.
+
+Redis also keeps the directory by which a push is understood without the database. All of it may be
+lost: the timetable rings what is due, and the directory is rebuilt from the database.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Retry
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.utils import now as rq_now
+from rq.utils import utcformat
+
+QUEUE_NAME = "replylog"
+DRAIN = "workers.drain.drain"
+MAX_QUEUED_DRAINS = 16  # more would find nothing left to do
+CLAIM_SECONDS = 45
+JOB_TIMEOUT = 120
+DIRECTORY_SECONDS = 24 * 3600
+UNKNOWN_SECONDS = 10  # so that a push just before we stored its watch is soon understood
+
+AWAKE = "replylog:awake"
+REWATCH = "replylog:rewatch"
+
+_ENQUEUE = """
+local function enqueue(queue, queues, job, job_id, first)
+  redis.call('SADD', queues, queue)
+  redis.call('HSET', job, unpack(ARGV, first))
+  redis.call('RPUSH', queue, job_id)
+end
+"""
+# KEYS: awake, queue, queues, job; ARGV: now, job id, most queued, number of mailboxes, the
+# mailboxes, then the job's fields.
+_WAKE = (
+    _ENQUEUE
+    + """
+local count = tonumber(ARGV[4])
+local added = 0
+for i = 1, count do added = added + redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[4 + i]) end
+if added > 0 and redis.call('LLEN', KEYS[2]) < tonumber(ARGV[3]) then
+  enqueue(KEYS[2], KEYS[3], KEYS[4], ARGV[2], 5 + count)
+end
+return added
+"""
+)
+# KEYS: awake; ARGV: now, hidden until.
+_CLAIM = """
+local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)
+if not found[1] then return false end
+redis.call('ZADD', KEYS[1], 'XX', ARGV[2], found[1])
+return found[1]
+"""
+# KEYS: awake, queue, queues, job; ARGV: before, job id, the job's fields.
+_NUDGE = (
+    _ENQUEUE
+    + """
+if redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[1]) == 0 then return 0 end
+if redis.call('LLEN', KEYS[2]) > 0 then return 0 end
+enqueue(KEYS[2], KEYS[3], KEYS[4], ARGV[2], 3)
+return 1
+"""
+)
+
+
+class QueueDown(Exception):
+    """Redis did not answer: nothing was queued. A web process says 503."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What the web side knows of a Graph subscription."""
+
+    mailbox_id: int
+    secret_digest: str  # SHA-256, hex, of its clientState
+
+
+class Queue:
+    """Rings mailboxes and keeps the directory. One object a process; thread-safe.
+
+    Every method raises QueueDown when Redis does not answer.
+    """
+
+    def __init__(self, redis: "Redis[Any]") -> None:
+        self._redis = redis
+        self._wake = redis.register_script(_WAKE)
+        self._claim = redis.register_script(_CLAIM)
+        self._nudge = redis.register_script(_NUDGE)
+        self._fields = _drain_job_fields(redis)
+
+    def wake(self, *mailbox_ids: int) -> int:
+        """Ring mailboxes; how many were not awake already. One round trip."""
+        job_id, fields = self._job()
+        keys = [AWAKE, f"rq:queue:{QUEUE_NAME}", "rq:queues", f"rq:job:{job_id}"]
+        head = [_now(), job_id, MAX_QUEUED_DRAINS, len(mailbox_ids), *mailbox_ids]
+        return int(self._ask(self._wake, keys=keys, args=[*head, *fields]))
+
+    def nudge(self) -> bool:
+        """Queue a drain job where mailboxes are awake and none is queued: a job was lost."""
+        job_id, fields = self._job()
+        keys = [AWAKE, f"rq:queue:{QUEUE_NAME}", "rq:queues", f"rq:job:{job_id}"]
+        return bool(self._ask(self._nudge, keys=keys, args=[_now(), job_id, *fields]))
+
+    def claim(self) -> int | None:
+        """The mailbox that has been awake longest, hidden from others for CLAIM_SECONDS."""
+        found = self._ask(self._claim, keys=[AWAKE], args=[_now(), _now() + CLAIM_SECONDS])
+        return None if found is None else int(found)
+
+    def done(self, mailbox_id: int) -> None:
+        """Clear the mark; from here on a ring means one more run."""
+        self._ask(self._redis.zrem, AWAKE, mailbox_id)
+
+    def awake(self) -> int:
+        """How many mailboxes are awake, claimed ones included."""
+        return int(self._ask(self._redis.zcard, AWAKE))
+
+    def rewatch(self, mailbox_id: int) -> None:
+        """Ring a mailbox, and have its watches and followed folders looked at in that run."""
+        self._ask(self._redis.sadd, REWATCH, mailbox_id)
+        self.wake(mailbox_id)
+
+    def take_rewatch(self, mailbox_id: int) -> bool:
+        """Whether `rewatch` was asked for since the last call."""
+        return bool(self._ask(self._redis.srem, REWATCH, mailbox_id))
+
+    def gmail_mailboxes(self, address: str) -> tuple[int, ...] | None:
+        """The mailboxes of a Gmail address; () when there is none, None when Redis does not know."""
+        found = self._ask(self._redis.get, f"replylog:gmail:{address}")
+        return None if found is None else tuple(json.loads(found))
+
+    def remember_gmail(self, address: str, mailbox_ids: Iterable[int]) -> None:
+        ids = list(mailbox_ids)
+        seconds = DIRECTORY_SECONDS if ids else UNKNOWN_SECONDS
+        self._ask(self._redis.set, f"replylog:gmail:{address}", json.dumps(ids), ex=seconds)
+
+    def subscriptions(self, ids: Iterable[str]) -> dict[str, Subscription | None]:
+        """What Redis knows of `ids`: None for one that does not exist, absent when it cannot say."""
+        names = list(ids)
+        keys = [f"replylog:subscription:{name}" for name in names]
+        found = self._ask(self._redis.mget, keys) if keys else []
+        return {
+            name: _subscription(value)
+            for name, value in zip(names, found, strict=True)
+            if value is not None
+        }
+
+    def remember_subscription(self, id: str, known: Subscription | None) -> None:
+        value = json.dumps([known.mailbox_id, known.secret_digest] if known else None)
+        seconds = DIRECTORY_SECONDS if known else UNKNOWN_SECONDS
+        self._ask(self._redis.set, f"replylog:subscription:{id}", value, ex=seconds)
+
+    def ping(self) -> None:
+        self._ask(self._redis.ping)
+
+    def _job(self) -> tuple[str, list[Any]]:
+        stamp = utcformat(rq_now())
+        return str(uuid.uuid4()), [*self._fields, "created_at", stamp, "enqueued_at", stamp]
+
+    def _ask(self, command: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except RedisError as error:
+            raise QueueDown(type(error).__name__) from error
+
+
+def _now() -> float:
+    return time.time()
+
+
+def _subscription(value: bytes) -> Subscription | None:
+    known = json.loads(value)
+    return Subscription(*known) if known else None
+
+
+def _drain_job_fields(redis: "Redis[Any]") -> list[Any]:
+    """RQ's own fields of a drain job, made once: building one takes longer than queueing it.
+
+    The description names no mailbox, for RQ logs and stores it. A Retry is what lets RQ run a job
+    again whose worker died.
+    """
+    job = Job.create(
+        DRAIN,
+        connection=redis,
+        serializer=JSONSerializer,
+        description="take awake mailboxes",
+        timeout=JOB_TIMEOUT,
+        result_ttl=10,
+        failure_ttl=24 * 3600,
+        origin=QUEUE_NAME,
+        retry=Retry(max=3),
+        status="queued",
+    )
+    fields = {k: v for k, v in job.to_dict().items() if k not in {"created_at", "enqueued_at"}}
+    return [part for pair in fields.items() for part in pair]

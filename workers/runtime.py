@@ -1,0 +1,70 @@
+"""What a worker process works with, made after the fork: database, Redis, secrets, clock, clients."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from redis import Redis
+
+from crm.database import Database
+from crm.model import Tokens
+from crm.store import mailboxes
+from crm.store.mailboxes import Mailbox
+from infra.secrets import Secrets
+from infra.settings import Settings
+from providers import oauth, registry
+from providers.client import MailClient
+from providers.tokens import StoredTokens
+from workers.queue import Queue
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    database: Database
+    queue: Queue
+    secrets: Secrets
+    open_client: Callable[[Mailbox], MailClient]
+    clock: Callable[[], datetime] = utc_now
+
+
+@contextmanager
+def runtime(settings: Settings, redis: "Redis[Any]") -> Iterator[Runtime]:
+    """The real thing for `settings`; closes what it opened."""
+    database = Database(settings.resolved_database_url)
+    secrets = Secrets(settings.key_texts)
+    try:
+        yield Runtime(database, Queue(redis), secrets, client_opener(database, secrets, settings))
+    finally:
+        database.close()
+        redis.close()
+
+
+def client_opener(
+    database: Database, secrets: Secrets, settings: Settings
+) -> Callable[[Mailbox], MailClient]:
+    """Opens live clients whose tokens are read from, and refreshed into, the database."""
+
+    def load(mailbox: Mailbox) -> tuple[Tokens, int]:
+        with database.read() as conn:
+            return mailboxes.tokens(conn, mailbox.account_id, mailbox.id, secrets)
+
+    def save(mailbox: Mailbox, tokens: Tokens, version: int) -> bool:
+        with database.begin() as conn:
+            where = (mailbox.account_id, mailbox.id)
+            return mailboxes.save_tokens(conn, where, tokens, version, secrets)
+
+    def open_client(mailbox: Mailbox) -> MailClient:
+        access = StoredTokens(
+            load=lambda: load(mailbox),
+            save=lambda tokens, version: save(mailbox, tokens, version),
+            refresh=lambda tokens: oauth.refresh(mailbox.provider, settings, tokens),
+        )
+        return registry.open_client(mailbox.provider, access, settings)
+
+    return open_client

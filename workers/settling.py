@@ -1,0 +1,193 @@
+"""Settles messages in batches: read headers, decide, read bodies of what is logged, commit.
+
+Each message of a page ends as logged, as refused with a rule, as a further sighting of a logged
+e-mail, or as a pending row; only then does the cursor move past it, in the same transaction.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+from crm.kinds import kind
+from crm.rules.decide import decide, refuse_by_place
+from crm.store.settle import Later, Logged, Outcome, Refused, Seen
+
+from crm.model import Context, Headers, Place, Ref, Verdict
+from crm.store import settle
+from crm.store.mailboxes import Mailbox
+from infra.metrics import counter
+from providers.client import Gone, Item, MailClient, Page, ProviderError, Retry
+from workers.queue import QueueDown
+from workers.runtime import Runtime
+from workers.times import after_failure
+
+log = structlog.get_logger(__name__)
+
+MESSAGES = counter(
+    "replylog_messages_total", "Messages settled, by verdict and rule", ["verdict", "rule"]
+)
+
+BATCH = 25  # messages a transaction; the lease is renewed with each
+GONE_ATTEMPTS = 3  # a message just announced may not be readable yet; after these it is gone
+MOST_ATTEMPTS = 12  # then a person must look
+
+
+@dataclass
+class Settling:
+    runtime: Runtime
+    mailbox: Mailbox
+    token: str
+    client: MailClient
+    lease: timedelta
+    failures: int = 0  # messages in a row that the provider could not give
+    attempts: dict[str, int] = field(default_factory=dict)  # provider id -> tries so far
+
+    def batches(self, page: Page) -> Iterator[tuple[list[Item], str | None]]:
+        """A page's items in batches; the cursor comes with the last, '' counts as none."""
+        items = list(page.items)
+        parts = [items[i : i + BATCH] for i in range(0, len(items), BATCH)] or [[]]
+        for part in parts[:-1]:
+            yield part, None
+        yield parts[-1], page.cursor or None
+
+    def settle(self, items: Sequence[Item], cursor: str | None) -> None:
+        """Settle `items` and, with them, move to `cursor`."""
+        refs = [item.ref for item in items]
+        with self.runtime.database.read() as conn:
+            known = settle.seen(conn, self.mailbox, refs) if refs else set()
+        fresh = [item for item in items if item.ref.id not in known]
+        outcomes: list[Outcome] = []
+        readable: list[Item] = []
+        for item in fresh:
+            rule = refuse_by_place(item.place) if item.place else None
+            if rule:
+                outcomes.append(Refused(item.ref, item.headers, rule))
+            else:
+                readable.append(item)
+        outcomes += self._judge(self._headers(readable, outcomes))
+        self._commit(outcomes, cursor)
+
+    def settle_pending(self) -> int:
+        """Judge again what is due; how many messages that were."""
+        now = self.runtime.clock()
+        with self.runtime.database.read() as conn:
+            rows = settle.pending_due(conn, self.mailbox, now, BATCH)
+        self.attempts = {row.ref.id: row.attempts for row in rows}
+        outcomes: list[Outcome] = []
+        outcomes += self._judge(self._headers([Item(row.ref) for row in rows], outcomes))
+        if outcomes:
+            self._commit(outcomes, None)
+        self.attempts = {}
+        return len(rows)
+
+    def _headers(self, items: Sequence[Item], outcomes: list[Outcome]) -> list[Headers]:
+        """Headers of `items`, oldest first; what is gone goes to `outcomes`."""
+        missing = [item.ref for item in items if item.headers is None]
+        read = dict(zip(missing, self.client.headers(missing), strict=True)) if missing else {}
+        found = []
+        for item in items:
+            headers = item.headers or read[item.ref]
+            if headers is None:
+                outcomes.append(self._gone(item.ref))
+            else:
+                found.append(headers)
+        return sorted(found, key=lambda each: each.received_at)
+
+    def _judge(self, headers: Sequence[Headers]) -> list[Outcome]:
+        """Outcomes of `headers`. What answers a message of this very batch is judged after that one
+        is committed, so that a root and its replies may come together."""
+        outcomes: list[Outcome] = []
+        if not headers:
+            return outcomes
+        contexts, already = self._load(headers)
+        logging: set[str] = set()
+        for each in headers:
+            if logging.intersection(each.answers):
+                self._commit(outcomes, None)
+                outcomes, logging = [], set()
+                contexts, already = self._load(headers)
+            try:
+                outcome = self._outcome(each, contexts.of(each), already)
+            except ProviderError:
+                self._commit(outcomes, None)  # what was read need not be asked for again
+                raise
+            if isinstance(outcome, Logged):
+                logging.add(each.message_id)
+            outcomes.append(outcome)
+        return outcomes
+
+    def _load(self, headers: Sequence[Headers]) -> tuple[settle.Contexts, dict[str, int]]:
+        with self.runtime.database.read() as conn:
+            return (
+                settle.load_context(conn, self.mailbox, headers),
+                settle.logged_already(conn, self.mailbox, headers),
+            )
+
+    def _outcome(self, headers: Headers, context: Context, already: dict[str, int]) -> Outcome:
+        try:
+            verdict = decide(headers, context)
+            if not verdict.logged:
+                return Refused(headers.ref, headers, verdict.rule)
+            if headers.ref.id in already:
+                return Seen(headers, already[headers.ref.id])
+            return self._logged(headers, verdict)
+        except ProviderError:
+            raise
+        except Exception as error:
+            log.exception("message failed", mailbox=self.mailbox.id, error=type(error).__name__)
+            return self._later(headers.ref, "error", error, None)
+
+    def _logged(self, headers: Headers, verdict: Verdict) -> Outcome:
+        try:
+            message = self.client.message(headers.ref)
+        except Gone:
+            return self._gone(headers.ref)
+        except Retry as error:
+            self.failures += 1
+            if self.failures > 1:  # not this message's fault: the provider cannot answer
+                raise
+            return self._later(headers.ref, "error", error, error.after)
+        self.failures = 0
+        return Logged(verdict, message, kind(message.headers))
+
+    def _gone(self, ref: Ref) -> Outcome:
+        if self.attempts.get(ref.id, 0) + 1 >= GONE_ATTEMPTS:
+            return Refused(ref, None, refuse_by_place(Place.TRASH) or "trash")
+        return self._later(ref, "gone", Gone(), None)
+
+    def _later(self, ref: Ref, reason: str, error: Exception, after: float | None) -> Later:
+        attempts = self.attempts.get(ref.id, 0)
+        wait = after_failure(after, attempts)
+        given_up = attempts + 1 >= MOST_ATTEMPTS
+        next_at = None if given_up else self.runtime.clock() + wait
+        return Later(ref, reason, type(error).__name__, next_at)
+
+    def _commit(self, outcomes: Sequence[Outcome], cursor: str | None) -> None:
+        with self.runtime.database.begin() as conn:
+            done = settle.commit(
+                conn,
+                settle.Batch(self.mailbox, self.token, tuple(outcomes), cursor),
+                self.runtime.clock(),
+                self.lease,
+                self.runtime.secrets,
+            )
+        for outcome in outcomes:
+            MESSAGES.labels(*_labels(outcome)).inc()
+        others = done.woken - {self.mailbox.id}
+        with suppress(QueueDown):  # the timetable rings them: commit wrote their wake_at
+            if others:
+                self.runtime.queue.wake(*others)
+
+
+def _labels(outcome: Outcome) -> tuple[str, str]:
+    match outcome:
+        case Logged(verdict=verdict):
+            return "logged", verdict.rule
+        case Seen():
+            return "logged", "duplicate"
+        case Refused(rule=rule):
+            return "refused", rule
+        case Later(reason=reason):
+            return "pending", reason

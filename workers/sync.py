@@ -1,0 +1,151 @@
+"""One run for one mailbox: ask the provider what changed, and settle every message of it.
+
+The run holds the mailbox's lease, a row in the database whose token every commit checks: a run that
+lost it can do no harm. While the run lives, `wake_at` lies at the end of the lease, so a run that
+died is rung again by the timetable.
+"""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from crm.store import mailboxes, settle
+from crm.store.mailboxes import LeaseLost, Mailbox
+from providers.client import (
+    CursorExpired,
+    MailClient,
+    Operator,
+    Page,
+    ProviderError,
+    Reconnect,
+    Retry,
+)
+from workers.queue import QueueDown
+from workers.runtime import Runtime
+from workers.settling import Settling
+from workers.times import OVERLAP, after_failure, quiet
+from workers.watches import refresh
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=45)
+RECHECK = timedelta(seconds=3)  # a push can outrun the listing it announces
+OPERATOR_PAUSE = timedelta(minutes=15)
+JUDGED_AGAIN_ROUNDS = (
+    20  # each settles a batch of pending messages; the rest waits for the next run
+)
+
+
+class Stopped(Exception):
+    """The process was asked to end between two batches; nothing is lost, the run is rung again."""
+
+
+def sync(runtime: Runtime, mailbox_id: int, stopping: threading.Event) -> None:
+    """Settle what is new in a mailbox. Safe to call at any time, twice, or to be killed anywhere."""
+    token = uuid.uuid4().hex
+    now = runtime.clock()
+    with runtime.database.begin() as conn:
+        before = mailboxes.by_id(conn, mailbox_id)
+        mailbox = mailboxes.take_lease(conn, mailbox_id, token, now, LEASE)
+    with suppress(QueueDown):  # the mark is then forgotten by its age: one run too many
+        runtime.queue.done(mailbox_id)
+    if mailbox is None:
+        return
+    rung = before is None or before.wake_at is None or before.wake_at > now
+    run = Run(runtime, mailbox, token, stopping, rung)
+    next_wake = run.guarded()
+    with runtime.database.begin() as conn:
+        again = mailboxes.release(conn, mailbox, token, runtime.clock(), next_wake)
+    if again:
+        with suppress(QueueDown):  # the timetable rings it as well, a second later
+            runtime.queue.wake(mailbox_id)
+
+
+@dataclass
+class Run:
+    runtime: Runtime
+    mailbox: Mailbox
+    token: str
+    stopping: threading.Event
+    rung: bool  # by a push or a person, not by the timetable
+
+    def guarded(self) -> datetime | None:
+        """The run, with every failure turned into what the mailbox needs next; when to wake it."""
+        now = self.runtime.clock()
+        blocked = self.mailbox.blocked_until
+        if blocked and blocked > now:
+            return blocked
+        try:
+            client = self.runtime.open_client(self.mailbox)
+            try:
+                return self._run(client)
+            finally:
+                client.close()
+        except LeaseLost:
+            log.info("lease lost, the run ends", mailbox=self.mailbox.id)
+            return now
+        except Stopped:
+            return now
+        except ProviderError as error:
+            return self._failed(error)
+
+    def _run(self, client: MailClient) -> datetime | None:
+        refresh(self.runtime, self.mailbox, self.token, client)
+        settling = Settling(self.runtime, self.mailbox, self.token, client, LEASE)
+        found = 0
+        for page in self._pages(client):
+            found += len(page.items)
+            for batch, cursor in settling.batches(page):
+                self._go_on()
+                settling.settle(batch, cursor)
+        for _ in range(JUDGED_AGAIN_ROUNDS):
+            self._go_on()
+            if not settling.settle_pending():
+                break
+        return self._next_wake(found)
+
+    def _go_on(self) -> None:
+        if self.stopping.is_set():
+            raise Stopped
+
+    def _pages(self, client: MailClient) -> Iterator[Page]:
+        """Changes since the cursor; where it has expired, all since the last settled time."""
+        with self.runtime.database.read() as conn:  # `refresh` may have moved it
+            current = mailboxes.by_id(conn, self.mailbox.id)
+        try:
+            yield from client.changes(current.cursor if current else self.mailbox.cursor)
+        except CursorExpired:
+            settled = self.mailbox.settled_at or self.mailbox.created_at
+            log.warning("cursor expired, listing since", mailbox=self.mailbox.id, since=settled)
+            yield from client.since(settled - OVERLAP)
+
+    def _next_wake(self, found: int) -> datetime | None:
+        now = self.runtime.clock()
+        with self.runtime.database.read() as conn:
+            pending = settle.next_pending(conn, self.mailbox)
+        soon = now + RECHECK if self.rung and not found else quiet(now)
+        return min(soon, pending) if pending else soon
+
+    def _failed(self, error: ProviderError) -> datetime | None:
+        now = self.runtime.clock()
+        name = type(error).__name__
+        log.warning("provider refused", mailbox=self.mailbox.id, error=name, cause=str(error))
+        if isinstance(error, Reconnect):
+            with self.runtime.database.begin() as conn:
+                account_id = self.mailbox.account_id
+                mailboxes.need_reconnect(conn, account_id, self.mailbox.id, error.cause, now)
+            return None
+        if isinstance(error, Operator):
+            until = now + OPERATOR_PAUSE
+        elif isinstance(error, Retry):
+            until = now + after_failure(error.after, attempts=0)
+        else:
+            until = now + after_failure(None, attempts=3)
+        with self.runtime.database.begin() as conn:
+            mailboxes.block(conn, self.mailbox, until)
+        return until

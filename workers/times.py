@@ -1,0 +1,32 @@
+"""How long to wait: jitter, back-off, and the rhythm of a quiet mailbox."""
+
+import random
+from datetime import datetime, timedelta
+
+OVERLAP = timedelta(minutes=10)  # a listing since a time begins this much earlier
+QUIET = timedelta(minutes=10)  # a mailbox nobody rang is asked anyway
+FIRST_WAIT = timedelta(seconds=3)
+LONGEST_WAIT = timedelta(hours=1)
+PROVIDER_LIMIT = timedelta(hours=24)  # no provider may park a mailbox for longer
+
+
+def jitter(span: timedelta, share: float = 0.2) -> timedelta:
+    """`span`, shortened at random by up to `share`, so that mailboxes do not march in step."""
+    return span * (1 - share * random.random())  # noqa: S311 - spreads load, guards nothing
+
+
+def quiet(now: datetime) -> datetime:
+    """When to wake a mailbox that nobody rings."""
+    return now + jitter(QUIET)
+
+
+def after_failure(after: float | None, attempts: int) -> timedelta:
+    """How long to wait: what the provider said (seconds), else doubling from three seconds."""
+    if after is not None:
+        return min(timedelta(seconds=max(after, 0.5)), PROVIDER_LIMIT)
+    return jitter(min(FIRST_WAIT * 2 ** min(attempts, 20), LONGEST_WAIT))
+
+
+def half_life(created: datetime, expires: datetime) -> datetime:
+    """When to renew something that lives from `created` to `expires`."""
+    return created + jitter((expires - created) / 2)

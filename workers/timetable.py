@@ -1,0 +1,77 @@
+"""The timetable: rings what is due. One leader at a time; a second one started by mistake waits.
+
+It asks the database, by index, which mailboxes are due (quiet for long, a pending message, the end
+of a provider's limit, a run that died, a watch to renew) and rings them; the work itself is the
+run's. It also queues a drain job again that Redis or a worker lost.
+"""
+
+import signal
+import threading
+import uuid
+from datetime import datetime, timedelta
+
+import structlog
+
+from crm.database import OperationalError
+from crm.store import journal, leases, mailboxes
+from infra.metrics import gauge
+from infra.redis_client import worker_client
+from infra.settings import Settings
+from workers.queue import QueueDown
+from workers.runtime import Runtime, runtime
+
+log = structlog.get_logger(__name__)
+
+OVERDUE = gauge("replylog_mailboxes_due", "Mailboxes the timetable found due at its last tick")
+
+TICK_SECONDS = 1.0
+LEADER = timedelta(seconds=10)
+MOST_DUE = 500  # a tick; the rest is due a second later
+RETENTION = timedelta(days=30)  # journal rows of refused messages (logging rules, part F)
+RETENTION_EVERY = timedelta(hours=1)
+
+
+class Timetable:
+    """Ticks while this process is the leader."""
+
+    def __init__(self, running: Runtime) -> None:
+        self._running = running
+        self._name = uuid.uuid4().hex
+        self._forgot_at: datetime | None = None
+
+    def tick(self) -> bool:
+        """Ring what is due now; False where another process leads."""
+        now = self._running.clock()
+        with self._running.database.begin() as conn:
+            if not leases.take(conn, "timetable", self._name, now, LEADER):
+                return False
+        with self._running.database.read() as conn:
+            due = mailboxes.due(conn, now, MOST_DUE)
+        OVERDUE.set(len(due))
+        if due:
+            self._running.queue.wake(*(mailbox_id for _, mailbox_id in due))
+        self._running.queue.nudge()
+        self._forget(now)
+        return True
+
+    def _forget(self, now: datetime) -> None:
+        if self._forgot_at is not None and now - self._forgot_at < RETENTION_EVERY:
+            return
+        self._forgot_at = now
+        with self._running.database.begin() as conn:
+            journal.forget(conn, now - RETENTION)
+
+
+def run(settings: Settings) -> None:
+    """The role `timetable`, until SIGTERM or SIGINT. Outages of Redis or the database are waited
+    out: the next tick does what this one could not."""
+    stopping = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stopping.set())
+    with runtime(settings, worker_client(settings)) as running:
+        timetable = Timetable(running)
+        while not stopping.wait(TICK_SECONDS):
+            try:
+                timetable.tick()
+            except (QueueDown, OperationalError) as error:
+                log.warning("tick failed, trying again", error=type(error).__name__)

@@ -1,0 +1,203 @@
+"""Long-lived RQ workers, and the parent that keeps them.
+
+The parent imports the provider SDKs and forks; children inherit the imports and make their own
+sockets. A child that dies is started again with back-off. SIGTERM lets a child finish the job in
+hand and take no other.
+"""
+
+import gc
+import importlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+from redis import Redis
+from rq import Queue as RqQueue
+from rq import SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.worker.base import StopRequested
+
+from infra.settings import Settings
+from workers import drain
+from workers.queue import DRAIN, QUEUE_NAME
+from workers.runtime import Runtime, runtime
+
+log = structlog.get_logger(__name__)
+
+STOPPING = threading.Event()  # the process was asked to end: take nothing new
+WORKER_TTL = 17  # RQ blocks for this less 15 s: how late a stop can be noticed
+MAINTENANCE_SECONDS = 20
+PRELOAD = ("providers.gmail.client", "providers.graph.client", "crm.store.settle")
+
+
+class NotAllowed(Exception):
+    """A job names a function that is not ours: somebody else writes to Redis."""
+
+
+class DrainJob(Job):
+    """A job that can only be ours: RQ would run any function that can be imported."""
+
+    @property
+    def func(self) -> Any:
+        if self.func_name != DRAIN or self.instance is not None:
+            raise NotAllowed(self.func_name)
+        return drain.drain
+
+    @property
+    def success_callback(self) -> None:
+        return None
+
+    @property
+    def failure_callback(self) -> None:
+        return None
+
+    @property
+    def stopped_callback(self) -> None:
+        return None
+
+
+class StoppableQueue(RqQueue):
+    """Looks at the wish to stop before it takes the next job; RQ's own loop never does, and loses
+    what it took (speed notes in docs/performance.md)."""
+
+    job_class = DrainJob
+
+    @classmethod
+    def dequeue_any(cls, *args: Any, **kwargs: Any) -> Any:
+        if STOPPING.is_set():
+            raise StopRequested
+        return super().dequeue_any(*args, **kwargs)
+
+
+class Worker(SimpleWorker):
+    """Runs drain jobs in its own process, so that connections and imports outlive a job."""
+
+    job_class = DrainJob
+    queue_class = StoppableQueue
+
+    def request_stop(self, _signum: int, _frame: Any) -> None:
+        STOPPING.set()
+        self._stop_requested = True
+
+    def subscribe(self) -> None:
+        """No commands by pub/sub: whoever writes to Redis must not stop or kill workers."""
+
+
+def work(settings: Settings, burst: bool) -> None:
+    """Be one worker until asked to stop; with `burst` until nothing is awake."""
+    from infra.redis_client import worker_client  # imports sockets' users after the fork
+
+    redis = worker_client(settings)
+    with runtime(settings, redis) as running:
+        drain.use(running, STOPPING)
+        if burst:
+            _burst(running, redis)
+        else:
+            _worker(redis).work(logging_level="WARNING")
+
+
+def _worker(redis: "Redis[Any]") -> Worker:
+    return Worker(
+        [StoppableQueue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)],
+        connection=redis,
+        serializer=JSONSerializer,
+        default_result_ttl=10,
+        worker_ttl=WORKER_TTL,
+        maintenance_interval=MAINTENANCE_SECONDS,
+        log_job_description=False,
+    )
+
+
+def _burst(running: Runtime, redis: "Redis[Any]") -> None:
+    while running.queue.awake():
+        running.queue.nudge()
+        _worker(redis).work(burst=True, logging_level="WARNING")
+        if STOPPING.wait(0.02):  # others may hold what is still awake
+            return
+
+
+def preload() -> None:
+    """Import what every child needs. Opens no socket and starts no thread: both die in a fork."""
+    for name in PRELOAD:
+        importlib.import_module(name)
+
+
+def run(settings: Settings, burst: bool = False, processes: int | None = None) -> None:
+    """The role `worker`: keep `processes` workers alive until SIGTERM or SIGINT."""
+    preload()
+    if burst:
+        signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
+        work(settings, burst=True)
+        return
+    gc.collect()
+    gc.freeze()  # forked children then share these pages
+    Parent(lambda: work(settings, burst=False)).keep(processes or min(4, os.cpu_count() or 1))
+
+
+class Parent:
+    """Forks children that run `child` and starts those again that die."""
+
+    def __init__(self, child: Callable[[], None]) -> None:
+        self._child = child
+        self._started: dict[int, float] = {}  # pid -> time of its start
+        self._failures = 0
+
+    def keep(self, count: int) -> None:
+        """Until SIGTERM or SIGINT, which are passed on; returns when every child has ended."""
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, lambda *_: self._stop())
+        while not STOPPING.is_set():
+            while len(self._started) < count and not STOPPING.is_set():
+                self._start()
+            self._reap(os.WNOHANG)
+            STOPPING.wait(0.1)
+        while self._started:
+            self._reap(0)
+
+    def _start(self) -> None:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                for signum in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(signum, lambda *_: STOPPING.set())
+                self._child()
+                code = 0
+            except KeyboardInterrupt:
+                code = 0
+            except BaseException:
+                log.exception("worker failed")
+            finally:
+                os._exit(code)
+        self._started[pid] = time.monotonic()
+
+    def _stop(self) -> None:
+        STOPPING.set()
+        for pid in self._started:
+            os.kill(pid, signal.SIGTERM)
+
+    def _reap(self, flags: int) -> None:
+        for pid in _ended(list(self._started), flags):
+            lived = time.monotonic() - self._started.pop(pid)
+            if STOPPING.is_set():
+                continue
+            self._failures = 0 if lived > 10 else self._failures + 1
+            log.warning("worker ended, starting another", lived_seconds=round(lived, 1))
+            STOPPING.wait(min(0.2 * 2**self._failures, 10) if self._failures else 0)
+
+
+def _ended(pids: Iterable[int], flags: int) -> list[int]:
+    found = []
+    for pid in pids:
+        try:
+            ended, _ = os.waitpid(pid, flags)
+        except ChildProcessError:
+            ended = pid
+        if ended:
+            found.append(pid)
+    return found
