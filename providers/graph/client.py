@@ -1,0 +1,112 @@
+"""Microsoft 365 and Exchange Online mail through Microsoft Graph.
+
+Known limits of Graph that nothing here can mend, and what covers them:
+- A message that arrives in a folder, leaves it and comes back between two listings is reported as
+  removed and never again; the nightly audit reads the mailbox without the folders' changes.
+- A message received before a folder was first followed and moved into it later may never show.
+  Received before the mailbox was connected, it is refused as `disconnected` anyway.
+- A listing tells nothing of In-Reply-To and References of sent mail: they are in `headers` and
+  `message` alone.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from crm.model import Folder, Headers, Message, Ref, WatchState
+from infra.settings import Settings
+from providers.client import Cursor, Gone, Page
+from providers.graph import cursor as cursors
+from providers.graph import loop, messages
+from providers.graph.errors import About
+from providers.graph.folders import PLACES, Folders
+from providers.graph.listing import Listing
+from providers.graph.requests import Requests
+from providers.graph.transport import Transport
+from providers.graph.watches import Watches
+from providers.tokens import TokenSource
+
+PAGE_SIZE = 50
+# How far our clock may be ahead of Graph's: mail of this time is read to its end and dropped.
+SKEW = timedelta(minutes=10)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def warm() -> None:
+    """What a parent does before it forks: importing this module loaded the SDK, and this builds
+    the TLS context. Opens no socket and starts no thread."""
+    loop.tls_context()
+
+
+class GraphClient:
+    """A `MailClient` of one mailbox. Connections belong to the process and outlive it."""
+
+    def __init__(
+        self,
+        access: TokenSource,
+        settings: Settings,
+        page_size: int = PAGE_SIZE,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._clock = clock
+        self._transport = Transport(access, settings.graph_api_url)
+        self._requests = Requests(self._transport.sdk, page_size)
+        self._folders = Folders(self._transport, self._requests)
+        self._listing = Listing(self._transport, self._requests, self._folders)
+        self._watches = Watches(self._transport, self._requests, settings.public_url, clock)
+
+    def baseline(self) -> Cursor:
+        since = self._clock() - SKEW
+        return cursors.write(self._listing.baseline(self._folders.followed(), since))
+
+    def changes(self, cursor: Cursor) -> Iterator[Page]:
+        return self._listing.changes(cursors.read(cursor))
+
+    def since(self, when: datetime) -> Iterator[Page]:
+        return self._listing.since(when)
+
+    def headers(self, refs: Sequence[Ref]) -> Sequence[Headers | None]:
+        """Twenty messages in a round trip. Threading of sent mail is read, too."""
+        answers = self._transport.batch(
+            [self._requests.headers(ref.id) for ref in refs], About.MESSAGE
+        )
+        found: list[Headers | None] = []
+        for answer in answers:
+            if isinstance(answer, Gone):
+                found.append(None)
+            elif isinstance(answer, Exception):
+                raise answer
+            else:
+                found.append(
+                    messages.headers(answer, self._folders.place(answer["parentFolderId"]))
+                )
+        return found
+
+    def message(self, ref: Ref) -> Message:
+        """One request, where the message lies in a folder that was listed or asked for before."""
+        raw = self._transport.ask(self._requests.message(ref.id), About.MESSAGE)
+        return messages.message(raw, self._folders.place(raw["parentFolderId"]))
+
+    def folders(self) -> Sequence[Folder]:
+        return tuple(self._folders.followed())
+
+    def follow(self, folders: Sequence[Folder], cursor: Cursor, since: datetime) -> Cursor:
+        """Makes no request: a new folder's first listing comes with the next changes."""
+        spots = cursors.read(cursor)
+        fresh = self._listing.from_start(
+            [folder for folder in folders if folder.id not in spots], since
+        )
+        self._folders.learn({folder.id: PLACES[folder.reason] for folder in folders})
+        both = {**spots, **fresh}
+        return cursors.write({folder.id: both[folder.id] for folder in folders})
+
+    def watch(self, have: Sequence[WatchState]) -> Sequence[WatchState]:
+        return tuple(self._watches.watch(self._folders.followed(), have))
+
+    def unwatch(self, have: Sequence[WatchState]) -> None:
+        self._watches.unwatch(have)
+
+    def close(self) -> None:
+        """Nothing of its own is open; `loop.shutdown` closes what the process shares."""

@@ -1,0 +1,209 @@
+"""What Graph's refusals mean to the caller: one table, read from the top.
+
+A row matches by HTTP status, by error code, or by what was asked for. Codes are compared without
+regard to letter case, because Graph writes the same code in several; the message text is never
+looked at.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from providers.client import CursorExpired, Gone, Operator, Reconnect, Retry
+
+
+class About(StrEnum):
+    """What a request asked for, where the meaning of its refusal depends on that."""
+
+    MAILBOX = "mailbox"
+    FOLDER = "folder"
+    CHANGES = "changes"
+    MESSAGE = "message"
+    SUBSCRIPTION = "subscription"
+
+
+class UnexpectedAnswer(Exception):
+    """Graph answered in a way this adapter does not know: a bug, to be seen. No content in it."""
+
+
+class NotThere(Exception):
+    """A folder or a subscription does not exist. Inside this adapter only."""
+
+
+class Exists(Exception):
+    """The same subscription exists already. Inside this adapter only."""
+
+
+Made = Callable[[float | None, str], Exception]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One meaning; an empty set stands for any."""
+
+    makes: Made
+    statuses: frozenset[int] = frozenset()
+    codes: frozenset[str] = frozenset()
+    about: frozenset[About] = frozenset()
+
+    def matches(self, status: int, codes: frozenset[str], about: About) -> bool:
+        return (
+            (not self.statuses or status in self.statuses)
+            and (not self.codes or not self.codes.isdisjoint(codes))
+            and (not self.about or about in self.about)
+        )
+
+
+def _retry(after: float | None, detail: str) -> Retry:
+    return Retry(after, detail)
+
+
+def _reconnect(cause: str) -> Made:
+    return lambda _after, detail: Reconnect(cause, detail)
+
+
+def _operator(cause: str) -> Made:
+    return lambda _after, detail: Operator(cause, detail)
+
+
+def _plain(error: type[Exception]) -> Made:
+    return lambda _after, detail: error(detail)
+
+
+def _row(
+    makes: Made,
+    *statuses: int,
+    codes: tuple[str, ...] = (),
+    about: tuple[About, ...] = (),
+) -> Row:
+    lowered = frozenset(code.lower() for code in codes)
+    return Row(makes, frozenset(statuses), lowered, frozenset(about))
+
+
+CLIENT_ERRORS = tuple(range(400, 500))
+
+TABLE = (
+    # Waiting helps. 409 beside subscriptions is Exchange's "somebody else wrote just now".
+    _row(_retry, 408, 423, 429, 500, 502, 503, 504, 509),
+    _row(_retry, *CLIENT_ERRORS, codes=("ApplicationThrottled", "ErrorServerBusy")),
+    # The delta link is too old, evicted or unreadable.
+    _row(_plain(CursorExpired), 410),
+    _row(
+        _plain(CursorExpired),
+        *CLIENT_ERRORS,
+        codes=(
+            "syncStateNotFound",
+            "syncStateInvalid",
+            "resyncRequired",
+            "InvalidSyncStateData",
+            "ErrorInvalidSyncStateData",
+        ),
+    ),
+    # The mailbox is not one that Graph can open (on-premises, inactive, no licence), or is gone.
+    _row(
+        _reconnect("mailbox-off"),
+        400,
+        403,
+        404,
+        codes=(
+            "MailboxNotEnabledForRESTAPI",
+            "ErrorMailboxNotEnabledForRESTAPI",
+            "MailboxNotSupportedForRESTAPI",
+        ),
+    ),
+    _row(
+        _reconnect("mailbox-gone"),
+        400,
+        403,
+        404,
+        codes=("ErrorNonExistentMailbox", "ErrorInvalidUser", "Request_ResourceNotFound"),
+    ),
+    _row(
+        _reconnect("mailbox-off"),
+        403,
+        404,
+        codes=("extensionError",),
+        about=(About.MAILBOX, About.FOLDER, About.CHANGES, About.MESSAGE),
+    ),
+    # The token, the consent or the tenant's policy. Delta writes into the mailbox: full = 403.
+    _row(_reconnect("mailbox-full"), 403, 507, codes=("ErrorQuotaExceeded",)),
+    _row(_reconnect("conditional-access"), 401, 403, codes=("insufficient_claims",)),
+    _row(_reconnect("revoked"), 401),
+    _row(
+        _reconnect("scope-missing"),
+        403,
+        codes=(
+            "ErrorAccessDenied",
+            "AccessDenied",
+            "Authorization_RequestDenied",
+            "ErrorInsufficientPermissionsInAccessToken",
+        ),
+    ),
+    _row(_operator("push-quota"), 403, about=(About.SUBSCRIPTION,)),
+    _row(_reconnect("refused"), 403),
+    # One thing is not there.
+    _row(_plain(Gone), 404, about=(About.MESSAGE,)),
+    _row(_plain(Gone), 400, codes=("ErrorInvalidIdMalformed",), about=(About.MESSAGE,)),
+    # A followed folder was deleted: the bounded listing that follows reads the rules anew.
+    _row(_plain(CursorExpired), 404, about=(About.CHANGES,)),
+    _row(_plain(NotThere), 404, about=(About.FOLDER, About.SUBSCRIPTION)),
+    _row(
+        _plain(NotThere),
+        400,
+        codes=("ErrorInvalidIdMalformed", "ErrorInvalidId"),
+        about=(About.FOLDER,),
+    ),
+    _row(_plain(Exists), 409, about=(About.SUBSCRIPTION,)),
+    _row(_retry, 409, 412),
+    # Graph could not reach or did not like our public URL, or does not know the folder.
+    _row(
+        _operator("push-address"),
+        400,
+        codes=("InvalidRequest", "ValidationError"),
+        about=(About.SUBSCRIPTION,),
+    ),
+    _row(_plain(NotThere), 400, codes=("ExtensionError",), about=(About.SUBSCRIPTION,)),
+)
+
+
+def failure(
+    status: int, headers: Mapping[str, str], body: bytes | dict[str, Any], about: About
+) -> Exception:
+    """The error that a refusal is: a ProviderError, `NotThere`, `Exists`, or UnexpectedAnswer."""
+    codes = error_codes(body)
+    detail = " ".join([str(status), *codes])
+    found = frozenset(code.lower() for code in codes)
+    if "insufficient_claims" in headers.get("www-authenticate", ""):
+        found |= {"insufficient_claims"}
+    for row in TABLE:
+        if row.matches(status, found, about):
+            return row.makes(retry_after(headers), detail)
+    return UnexpectedAnswer(f"Graph answered {detail} about a {about}")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a Retry-After header; None where it is missing, zero or not a number."""
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < 86_400 else None
+
+
+def error_codes(body: bytes | dict[str, Any]) -> tuple[str, ...]:
+    """All error codes of an error body, outermost first; () where there is none to read."""
+    try:
+        data = orjson.loads(body) if isinstance(body, bytes) else body
+    except orjson.JSONDecodeError:
+        return ()
+    found: list[str] = []
+    error = data.get("error") if isinstance(data, dict) else None
+    while isinstance(error, dict) and len(found) < 8:
+        code = error.get("code")
+        if isinstance(code, str) and code:
+            found.append(code[:80])
+        error = error.get("innererror") or error.get("innerError")
+    return tuple(found)

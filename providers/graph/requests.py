@@ -1,0 +1,151 @@
+"""The requests this adapter makes, as values; nothing here sends one."""
+
+from datetime import UTC, datetime
+
+from kiota_abstractions.base_request_configuration import RequestConfiguration
+from kiota_abstractions.method import Method
+from kiota_abstractions.request_information import RequestInformation
+from msgraph.generated.subscriptions.item.subscription_item_request_builder import (
+    SubscriptionItemRequestBuilder,
+)
+from msgraph.generated.subscriptions.subscriptions_request_builder import (
+    SubscriptionsRequestBuilder,
+)
+from msgraph.generated.users.item.mail_folders.item.mail_folder_item_request_builder import (
+    MailFolderItemRequestBuilder,
+)
+from msgraph.generated.users.item.mail_folders.item.message_rules.message_rules_request_builder import (
+    MessageRulesRequestBuilder,
+)
+from msgraph.generated.users.item.mail_folders.item.messages.delta.delta_request_builder import (
+    DeltaRequestBuilder,
+)
+from msgraph.generated.users.item.messages.item.message_item_request_builder import (
+    MessageItemRequestBuilder,
+)
+from msgraph.generated.users.item.messages.messages_request_builder import MessagesRequestBuilder
+from msgraph.graph_service_client import GraphServiceClient
+
+from providers.graph.transport import Json, prefer, relative, write
+
+HEADER_FIELDS = [
+    "parentFolderId",
+    "from",
+    "sender",
+    "toRecipients",
+    "ccRecipients",
+    "bccRecipients",
+    "subject",
+    "internetMessageId",
+    "receivedDateTime",
+    "sentDateTime",
+    "conversationId",
+    "isDraft",
+    "categories",
+    "internetMessageHeaders",
+]
+ATTACHMENTS = (
+    "attachments($select=id,name,contentType,size,isInline,"
+    "microsoft.graph.fileAttachment/contentId)"
+)
+IN_REPLY_TO = "String 0x1042"  # PidTagInReplyToId
+REFERENCES = "String 0x1039"  # PidTagInternetReferences
+THREADING = f"singleValueExtendedProperties($filter=id eq '{IN_REPLY_TO}' or id eq '{REFERENCES}')"
+
+
+class Requests:
+    """Builds requests with the SDK's builders. Every GET of messages asks for immutable ids."""
+
+    def __init__(self, sdk: GraphServiceClient, page_size: int) -> None:
+        self._sdk = sdk
+        self._page_size = page_size
+
+    @property
+    def _page(self) -> str:
+        return f"odata.maxpagesize={self._page_size}"
+
+    def paged(self, info: RequestInformation) -> RequestInformation:
+        """`info` with the headers that every page of a listing needs, also a linked one."""
+        return prefer(info, self._page)
+
+    def delta(self, folder: str, since: datetime) -> RequestInformation:
+        """The first page of changes in `folder` among what was received since `since`.
+
+        The filter stays in every link that follows: a message received before `since` that is
+        moved into the folder later may never show there.
+        """
+        query = DeltaRequestBuilder.DeltaRequestBuilderGetQueryParameters(
+            select=HEADER_FIELDS, filter=_received_since(since)
+        )
+        builder = self._sdk.me.mail_folders.by_mail_folder_id(folder).messages.delta
+        info = builder.to_get_request_information(RequestConfiguration(query_parameters=query))
+        return self.paged(info)
+
+    def delta_path(self, folder: str, since: datetime) -> str:
+        """The URL of `delta` below the API's root, to be asked for later."""
+        return relative(self.delta(folder, since))
+
+    def received(self, since: datetime) -> RequestInformation:
+        """The first page of all messages of the mailbox received since `since`, oldest first."""
+        query = MessagesRequestBuilder.MessagesRequestBuilderGetQueryParameters(
+            select=HEADER_FIELDS,
+            filter=_received_since(since),
+            orderby=["receivedDateTime"],
+            top=self._page_size,
+        )
+        info = self._sdk.me.messages.to_get_request_information(
+            RequestConfiguration(query_parameters=query)
+        )
+        return prefer(info)
+
+    def headers(self, message: str) -> RequestInformation:
+        return prefer(self._message(message, HEADER_FIELDS, [THREADING]))
+
+    def message(self, message: str) -> RequestInformation:
+        """Body, headers and the list of attachments in one request. Graph's own cleaning of HTML
+        is switched off: it differs from the other providers', and ours comes after."""
+        fields = [*HEADER_FIELDS, "body"]
+        info = self._message(message, fields, [ATTACHMENTS, THREADING])
+        return prefer(info, "outlook.allow-unsafe-html")
+
+    def _message(self, message: str, select: list[str], expand: list[str]) -> RequestInformation:
+        query = MessageItemRequestBuilder.MessageItemRequestBuilderGetQueryParameters(
+            select=select, expand=expand
+        )
+        builder = self._sdk.me.messages.by_message_id(message)
+        return builder.to_get_request_information(RequestConfiguration(query_parameters=query))
+
+    def folder(self, folder: str) -> RequestInformation:
+        """A folder by id or well-known name; its id in the answer is the one messages carry."""
+        query = MailFolderItemRequestBuilder.MailFolderItemRequestBuilderGetQueryParameters(
+            select=["id", "displayName", "parentFolderId"]
+        )
+        builder = self._sdk.me.mail_folders.by_mail_folder_id(folder)
+        return builder.to_get_request_information(RequestConfiguration(query_parameters=query))
+
+    def rules(self) -> RequestInformation:
+        builder: MessageRulesRequestBuilder = self._sdk.me.mail_folders.by_mail_folder_id(
+            "inbox"
+        ).message_rules
+        return builder.to_get_request_information()
+
+    def subscriptions(self) -> RequestInformation:
+        builder: SubscriptionsRequestBuilder = self._sdk.subscriptions
+        return builder.to_get_request_information()
+
+    def subscribe(self, body: Json) -> RequestInformation:
+        return prefer(write(Method.POST, "/subscriptions", body))
+
+    def renew(self, subscription: str, until: str) -> RequestInformation:
+        path = relative(self._subscription(subscription).to_get_request_information())
+        return write(Method.PATCH, path, {"expirationDateTime": until})
+
+    def unsubscribe(self, subscription: str) -> RequestInformation:
+        return self._subscription(subscription).to_delete_request_information()
+
+    def _subscription(self, subscription: str) -> SubscriptionItemRequestBuilder:
+        return self._sdk.subscriptions.by_subscription_id(subscription)
+
+
+def _received_since(when: datetime) -> str:
+    return f"receivedDateTime ge {when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

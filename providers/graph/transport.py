@@ -1,0 +1,199 @@
+"""Requests to Graph for one mailbox: built by the SDK, answered as bytes, read by orjson.
+
+The SDK's models are never made: they cost 4 to 10 ms of CPU a message, orjson 0.07 ms.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeAlias, cast
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+from kiota_abstractions.authentication import (
+    AccessTokenProvider,
+    AllowedHostsValidator,
+    BaseBearerTokenAuthenticationProvider,
+)
+from kiota_abstractions.method import Method
+from kiota_abstractions.native_response_handler import NativeResponseHandler
+from kiota_abstractions.request_information import RequestInformation
+from kiota_http.middleware.options import ResponseHandlerOption
+from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph.graph_service_client import GraphServiceClient
+
+from providers.client import Retry
+from providers.graph import loop
+from providers.graph.errors import About, UnexpectedAnswer, failure
+from providers.tokens import TokenSource
+
+Json: TypeAlias = dict[str, Any]
+Answer: TypeAlias = Json | Exception
+
+AT_ONCE = 4  # Graph allows an app four requests at a time in one mailbox
+BATCH = 20  # requests in one $batch, of which Graph itself runs four at a time
+IMMUTABLE = 'IdType="ImmutableId"'
+ME = ("/users/me-token-to-replace", "/me")
+
+_RAW = ResponseHandlerOption(NativeResponseHandler())
+
+
+class _Bearer(AccessTokenProvider):
+    """Gives `token` to requests that go where Graph is configured to be, and to no other."""
+
+    def __init__(self, base_url: str) -> None:
+        self.token = ""
+        self._origin = origin(base_url)
+        self._hosts = AllowedHostsValidator([self._origin[1]])
+
+    async def get_authorization_token(
+        self,
+        uri: str,
+        additional_authentication_context: dict[str, Any] | None = None,  # noqa: ARG002 - the SDK's
+    ) -> str:
+        if origin(uri) != self._origin:
+            raise UnexpectedAnswer("a request for another host than Graph's gets no token")
+        return self.token
+
+    def get_allowed_hosts_validator(self) -> AllowedHostsValidator:
+        return self._hosts
+
+
+class Transport:
+    """Sends requests of one mailbox. Its methods block; the work is done on the process's loop."""
+
+    def __init__(self, source: TokenSource, base_url: str) -> None:
+        self.base_url = base_url
+        self._source = source
+        self._bearer = _Bearer(base_url)
+        scheme, host, port = origin(base_url)
+        self._adapter = GraphRequestAdapter(
+            BaseBearerTokenAuthenticationProvider(self._bearer),
+            client=loop.http_client(f"{scheme}://{host}:{port}"),
+        )
+        self._adapter.base_url = base_url
+        self.sdk = GraphServiceClient(request_adapter=self._adapter)
+
+    def ask(self, info: RequestInformation, about: About) -> Json:
+        """The answer to one request; {} where it is empty. Raises what `failure` says."""
+        answer = self.ask_all([info], about)[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def ask_all(self, infos: Sequence[RequestInformation], about: About) -> list[Answer]:
+        """Answers in the order of `infos`, four requests at a time; a failed one is its error."""
+        self._bearer.token = self._source.token()
+        answers = loop.run(self._send_all(infos))
+        refused = [n for n, answer in enumerate(answers) if _status(answer) == 401]
+        if refused:
+            self._bearer.token = self._source.token(fresh=True)
+            for n in refused:
+                infos[n].headers.remove("Authorization")
+            again = loop.run(self._send_all([infos[n] for n in refused]))
+            for n, answer in zip(refused, again, strict=True):
+                answers[n] = answer
+        return [_read(answer, about) for answer in answers]
+
+    def batch(self, infos: Sequence[RequestInformation], about: About) -> list[Answer]:
+        """As `ask_all`, for GETs, twenty in a round trip. Raises where a whole batch fails."""
+        answers: list[Answer] = []
+        for start in range(0, len(infos), BATCH):
+            answers += self._batch(infos[start : start + BATCH], about)
+        return answers
+
+    def _batch(self, infos: Sequence[RequestInformation], about: About) -> list[Answer]:
+        requests = [
+            {"id": str(n), "method": "GET", "url": relative(info), "headers": _headers(info)}
+            for n, info in enumerate(infos)
+        ]
+        body = self.ask(write(Method.POST, "/$batch", {"requests": requests}), About.MAILBOX)
+        found = {str(one.get("id")): one for one in body.get("responses", ())}
+        return [_member(found.get(str(n)), about) for n in range(len(infos))]
+
+    async def _send_all(self, infos: Sequence[RequestInformation]) -> list[Any]:
+        gate = asyncio.Semaphore(AT_ONCE)
+        return await asyncio.gather(
+            *(_gated(gate, self._send(info)) for info in infos), return_exceptions=True
+        )
+
+    async def _send(self, info: RequestInformation) -> httpx.Response:
+        info.add_request_options([_RAW])
+        answer = await self._adapter.send_primitive_async(info, "bytes", None)
+        return cast(httpx.Response, answer)
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of `url`; the port that the scheme implies where it has none."""
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or ""), parts.port or (443 if scheme == "https" else 80)
+
+
+def relative(info: RequestInformation) -> str:
+    """The URL of `info` without host and version, as `$batch` wants it and links are built from."""
+    return info.url.replace(*ME, 1)
+
+
+def follow_link(url: str) -> RequestInformation:
+    """A GET of a link that Graph gave; whoever took it from an answer has checked its origin."""
+    info = RequestInformation(Method.GET)
+    info.url = url
+    return info
+
+
+def write(method: Method, path: str, body: Json) -> RequestInformation:
+    """A request with a JSON body to `path` below the API's root."""
+    info = RequestInformation(method, "{+baseurl}" + path, {})
+    info.set_stream_content(orjson.dumps(body), "application/json")
+    return info
+
+
+def prefer(info: RequestInformation, *values: str) -> RequestInformation:
+    """`info` with one Prefer header of immutable ids and `values`: Graph reads only one."""
+    info.headers.try_add("Prefer", ", ".join((IMMUTABLE, *values)))
+    return info
+
+
+async def _gated(
+    gate: asyncio.Semaphore, sending: Coroutine[Any, Any, httpx.Response]
+) -> httpx.Response:
+    async with gate:
+        return await sending
+
+
+def _headers(info: RequestInformation) -> dict[str, str]:
+    headers = info.request_headers or {}
+    return {name.title(): value for name, value in headers.items() if name.lower() == "prefer"}
+
+
+def _status(answer: object) -> int:
+    return answer.status_code if isinstance(answer, httpx.Response) else 0
+
+
+def _read(answer: object, about: About) -> Answer:
+    if isinstance(answer, httpx.RequestError):
+        return Retry(None, type(answer).__name__)
+    if isinstance(answer, Exception):
+        return answer
+    if not isinstance(answer, httpx.Response):
+        raise UnexpectedAnswer(f"no answer of Graph about a {about}")
+    if not answer.is_success:
+        return failure(answer.status_code, answer.headers, answer.content, about)
+    if not answer.content:
+        return {}
+    try:
+        return cast(Json, orjson.loads(answer.content))
+    except orjson.JSONDecodeError:
+        return Retry(None, "an answer that cannot be read")
+
+
+def _member(found: Json | None, about: About) -> Answer:
+    if found is None:
+        return Retry(None, "a batch answered in part")
+    body = found.get("body") or {}
+    status = int(found.get("status", 0))
+    if 200 <= status < 300:
+        return cast(Json, body)
+    headers = {name.lower(): value for name, value in (found.get("headers") or {}).items()}
+    return failure(status, headers, body, about)
