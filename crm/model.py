@@ -233,6 +233,7 @@ class WatchState:
     provider_id: str  # Graph: subscription id; Gmail: ""
     expires_at: datetime
     secret: str = ""  # Graph: the clientState that notifications must carry; "" = unchanged
+    made_at: datetime | None = None  # when it was stored last; adapters leave it alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Retry
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import now as rq_now
 from rq.utils import utcformat
@@ -94,7 +94,7 @@ class Queue:
     Every method raises QueueDown when Redis does not answer.
     """
 
-    def __init__(self, redis: "Redis[Any]") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._wake = redis.register_script(_WAKE)
         self._claim = redis.register_script(_CLAIM)
@@ -185,7 +185,7 @@ def _subscription(value: bytes) -> Subscription | None:
     return Subscription(*known) if known else None
 
 
-def _drain_job_fields(redis: "Redis[Any]") -> list[Any]:
+def _drain_job_fields(redis: Redis) -> list[Any]:
     """RQ's own fields of a drain job, made once: building one takes longer than queueing it.
 
     The description names no mailbox, for RQ logs and stores it. A Retry is what lets RQ run a job
@@ -201,7 +201,7 @@ def _drain_job_fields(redis: "Redis[Any]") -> list[Any]:
         failure_ttl=24 * 3600,
         origin=QUEUE_NAME,
         retry=Retry(max=3),
-        status="queued",
+        status=JobStatus.QUEUED,
     )
     fields = {k: v for k, v in job.to_dict().items() if k not in {"created_at", "enqueued_at"}}
     return [part for pair in fields.items() for part in pair]

@@ -34,7 +34,7 @@ class Runtime:
 
 
 @contextmanager
-def runtime(settings: Settings, redis: "Redis[Any]") -> Iterator[Runtime]:
+def runtime(settings: Settings, redis: Redis) -> Iterator[Runtime]:
     """The real thing for `settings`; closes what it opened."""
     database = Database(settings.resolved_database_url)
     secrets = Secrets(settings.key_texts)
@@ -56,8 +56,9 @@ def client_opener(
 
     def save(mailbox: Mailbox, tokens: Tokens, version: int) -> bool:
         with database.begin() as conn:
-            where = (mailbox.account_id, mailbox.id)
-            return mailboxes.save_tokens(conn, where, tokens, version, secrets)
+            return mailboxes.save_tokens(
+                conn, mailbox.account_id, mailbox.id, tokens, version, secrets
+            )
 
     def open_client(mailbox: Mailbox) -> MailClient:
         access = StoredTokens(

@@ -101,7 +101,7 @@ def work(settings: Settings, burst: bool) -> None:
             _worker(redis).work(logging_level="WARNING")
 
 
-def _worker(redis: "Redis[Any]") -> Worker:
+def _worker(redis: Redis) -> Worker:
     return Worker(
         [StoppableQueue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)],
         connection=redis,
@@ -113,7 +113,7 @@ def _worker(redis: "Redis[Any]") -> Worker:
     )
 
 
-def _burst(running: Runtime, redis: "Redis[Any]") -> None:
+def _burst(running: Runtime, redis: Redis) -> None:
     while running.queue.awake():
         running.queue.nudge()
         _worker(redis).work(burst=True, logging_level="WARNING")

@@ -25,7 +25,9 @@ from crm.store.runs import (
 )
 from crm.store.watching import (
     folders,
+    secret_digest,
     set_folders,
+    set_renew_at,
     set_watches,
     watch_by_provider_id,
     watches,
@@ -354,7 +356,9 @@ __all__ = [
     "release",
     "renew_lease",
     "save_tokens",
+    "secret_digest",
     "set_folders",
+    "set_renew_at",
     "set_watches",
     "take_lease",
     "tokens",

@@ -67,21 +67,31 @@ def renew_lease(
         raise LeaseLost
 
 
+def move_cursor(conn: Connection, mailbox: Mailbox, token: str, cursor: str) -> None:
+    """Replace the cursor by one that covers other folders. Raises LeaseLost."""
+    if not conn.execute(_held(mailbox, token).values(cursor=cursor)).rowcount:
+        raise LeaseLost
+
+
 def release(
     conn: Connection, mailbox: Mailbox, token: str, now: datetime, next_wake: datetime | None
-) -> None:
+) -> bool:
     """End a run; the timetable rings at `next_wake`, or at once when the mailbox was rung
-    meanwhile. Does nothing when another run has it."""
+    meanwhile: True then, so that the caller can ring without waiting for the timetable. Does
+    nothing when another run has it."""
     wake_at = case((Table.rung, _time(now)), else_=_time(next_wake))
-    conn.execute(
-        _held(mailbox, token).values(
+    ended = conn.execute(
+        _held(mailbox, token)
+        .values(
             lease="",
             lease_until=None,
             rung=False,
             last_synced_at=now,
             wake_at=_if_connected(wake_at),
         )
-    )
+        .returning(Table.wake_at)
+    ).first()
+    return ended is not None and ended.wake_at is not None and ended.wake_at <= now
 
 
 def _held(mailbox: Mailbox, token: str) -> Update:

@@ -54,11 +54,14 @@ def set_folders(
 def watches(conn: Connection, account_id: int, mailbox_id: int) -> list[WatchState]:
     """The announcements that are asked for; `secret` is '' because only its digest is kept."""
     query = (
-        select(Watch.resource, Watch.provider_id, Watch.expires_at)
+        select(Watch.resource, Watch.provider_id, Watch.expires_at, Watch.created_at)
         .where(Watch.account_id == account_id, Watch.mailbox_id == mailbox_id)
         .order_by(Watch.resource)
     )
-    return [WatchState(*row) for row in conn.execute(query)]
+    return [
+        WatchState(resource, provider_id, expires_at, made_at=made_at)
+        for resource, provider_id, expires_at, made_at in conn.execute(query)
+    ]
 
 
 def set_watches(
@@ -90,15 +93,7 @@ def set_watches(
     ]
     sql.add_missing(conn, Watch, rows)
     if renew_at is not None:
-        conn.execute(
-            update(MailboxTable)
-            .where(
-                MailboxTable.account_id == mailbox.account_id,
-                MailboxTable.id == mailbox.id,
-                MailboxTable.renew_at.is_not(None),  # cleared: it is not connected any more
-            )
-            .values(renew_at=renew_at)
-        )
+        set_renew_at(conn, mailbox, renew_at)
 
 
 def watch_by_provider_id(conn: Connection, provider_id: str) -> tuple[int, str] | None:
@@ -112,3 +107,16 @@ def watch_by_provider_id(conn: Connection, provider_id: str) -> tuple[int, str] 
     )
     row = conn.execute(query).first()
     return (row.mailbox_id, row.secret_digest) if row else None
+
+
+def set_renew_at(conn: Connection, mailbox: Mailbox, when: datetime) -> None:
+    """Say when watches and folders are due again."""
+    conn.execute(
+        update(MailboxTable)
+        .where(
+            MailboxTable.account_id == mailbox.account_id,
+            MailboxTable.id == mailbox.id,
+            MailboxTable.renew_at.is_not(None),  # cleared: it is not connected any more
+        )
+        .values(renew_at=when)
+    )
