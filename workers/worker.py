@@ -18,9 +18,9 @@ import structlog
 from redis import Redis
 from rq import Queue as RqQueue
 from rq import SimpleWorker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.worker.base import StopRequested
 
 from infra.settings import Settings
 from workers import drain
