@@ -1,0 +1,74 @@
+"""The settings for people: the table in the documents, and `.env.example`. Made from the code.
+
+`python -m infra.settings_table` writes both anew; a test holds them to the code.
+"""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from infra.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
+DOCUMENTS = ("README.md", "docs/settings.md")
+EXAMPLE = ".env.example"
+IN_WORDS = {  # defaults that depend on something
+    "var": "`./var`",
+    "database_url": "SQLite file under `./var`",
+    "redis_url": "the embedded Redis under `./var`",
+    "secret_keys": "made on first start under `./var` for one machine, demanded otherwise",
+    "google_client_id": "none: Gmail is off",
+    "microsoft_client_id": "none: Microsoft is off",
+    "dns_server": "the system's resolver",
+}
+_INTRODUCTION = """\
+# Settings of replylog, also read from a file `.env` in the working folder.
+# Every line is optional; a line that is commented out shows the default, or is empty for none.
+"""
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
+
+
+def table() -> str:
+    """The settings as a Markdown table."""
+    lines = ["| name | default | what |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        plain = _default(field)
+        default = IN_WORDS.get(name) or (f"`{plain}`" if plain else "none")
+        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines)
+
+
+def example() -> str:
+    """The text of `.env.example`."""
+    parts = [_INTRODUCTION]
+    for name, field in Settings.model_fields.items():
+        words = f" (default: {IN_WORDS[name]})" if name in IN_WORDS else ""
+        value = "" if name in IN_WORDS else _default(field)
+        parts.append(f"# {field.description}{words}\n#{PREFIX}{name.upper()}={value}\n")
+    return "\n".join(parts)
+
+
+def inserted(document: str) -> str:
+    """`document` with the table between its two markers. Raises ValueError where they are missing."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"no {BEGIN} … {END} in the document")
+    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+
+
+def main() -> None:
+    for name in DOCUMENTS:
+        path = ROOT / name
+        path.write_text(inserted(path.read_text(encoding="utf-8")), encoding="utf-8")
+    (ROOT / EXAMPLE).write_text(example(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
