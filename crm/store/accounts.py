@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from os import urandom
 
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from crm.addresses import normalise
 from crm.model import NeverLog, Switches
@@ -136,6 +136,14 @@ def users(conn: Connection, account_id: int) -> list[User]:
     """Everybody in the account, by address."""
     query = select(*_USER).where(UserTable.account_id == account_id).order_by(UserTable.address)
     return [User(*row) for row in conn.execute(query)]
+
+
+def set_password(conn: Connection, account_id: int, user_id: int, password_hash: str) -> None:
+    conn.execute(
+        update(UserTable)
+        .where(UserTable.account_id == account_id, UserTable.id == user_id)
+        .values(password_hash=password_hash)
+    )
 
 
 def domains(conn: Connection, account_id: int) -> frozenset[str]:
