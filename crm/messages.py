@@ -6,19 +6,13 @@ Nothing here raises on any input: mail is written by strangers.
 from collections.abc import Iterable
 from datetime import datetime
 
-from crm.model import Headers, Message, Place, Ref
+from crm import mime
+from crm.headers import read_headers
+from crm.html_text import plain_text
+from crm.model import Message, Place, Ref
+from crm.quotes import fold, snippet
 
-
-def read_headers(
-    pairs: Iterable[tuple[str, str]],
-    ref: Ref,
-    place: Place,
-    received_at: datetime,
-    labels: Iterable[str] = (),
-    folder: str = "",
-) -> Headers:
-    """`Headers` out of raw header fields: (name, value), any case, folded or not, in order."""
-    raise NotImplementedError
+__all__ = ["attachment", "fold", "parse", "plain_text", "read_headers", "snippet"]
 
 
 def parse(
@@ -30,24 +24,16 @@ def parse(
     folder: str = "",
 ) -> Message:
     """A whole message out of its RFC 5322 bytes; attachments as metadata."""
-    raise NotImplementedError
+    tree = mime.read(raw)
+    content = mime.content(tree)
+    return Message(
+        headers=read_headers(tree.fields, ref, place, received_at, labels, folder),
+        text=plain_text(content.html) if content.html else content.text,
+        html=content.html,
+        attachments=content.attachments,
+    )
 
 
 def attachment(raw: bytes, part: str) -> bytes | None:
     """The decoded bytes of the attachment with this part number, None where there is none."""
-    raise NotImplementedError
-
-
-def plain_text(html: str) -> str:
-    """`html` as plain text."""
-    raise NotImplementedError
-
-
-def snippet(text: str, length: int = 200) -> str:
-    """The first characters of what is new in `text`, in one line, quoted history left out."""
-    raise NotImplementedError
-
-
-def fold(text: str) -> tuple[str, str]:
-    """`text` as (what is new, quoted history); joined they are `text` again."""
-    raise NotImplementedError
+    return mime.part_bytes(mime.read(raw), part)

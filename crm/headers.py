@@ -1,0 +1,91 @@
+"""`Headers` out of raw header fields; every provider's adapter comes through here."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from crm.addresses import parse_list
+from crm.message_ids import message_id, message_ids
+from crm.model import Address, AutomaticSigns, Headers, Place, Ref
+from crm.text import clean, decode_words, one_line
+from crm.times import utc
+
+_COMMENT = re.compile(r"\([^()]*\)")
+_LONGEST_DATE = 200
+
+
+def read_headers(
+    pairs: Iterable[tuple[str, str]],
+    ref: Ref,
+    place: Place,
+    received_at: datetime,
+    labels: Iterable[str] = (),
+    folder: str = "",
+) -> Headers:
+    """`Headers` out of raw header fields: (name, value), any case, folded or not, in order.
+
+    Of a header that may occur once, the first that is not empty counts; addresses and ids of
+    repeated ones add up. Never raises. Nothing but listed headers is read.
+    """
+    fields: dict[str, list[str]] = defaultdict(list)
+    for name, value in pairs:
+        fields[name.strip().lower()].append(value)
+    return Headers(
+        ref=ref,
+        place=place,
+        received_at=utc(received_at),
+        sender=_sender(fields),
+        message_id=message_id(_first(fields, "message-id")),
+        in_reply_to=message_ids(fields.get("in-reply-to", ())),
+        references=message_ids(fields.get("references", ())),
+        subject=read_subject(_first(fields, "subject")),
+        sent_at=read_date(_first(fields, "date")),
+        to=parse_list(fields.get("to", ())),
+        cc=parse_list(fields.get("cc", ())),
+        bcc=parse_list(fields.get("bcc", ())),
+        labels=frozenset(clean(label) for label in labels),
+        folder=folder,
+        signs=_signs(fields),
+    )
+
+
+def read_subject(value: str) -> str:
+    """A subject header decoded (RFC 2047) and in one line."""
+    return one_line(decode_words(one_line(value)))
+
+
+def read_date(value: str) -> datetime | None:
+    """A Date header in UTC; one without a zone is taken for UTC. None where it cannot be read."""
+    text = _COMMENT.sub(" ", one_line(value[:_LONGEST_DATE]))
+    try:
+        return utc(parsedate_to_datetime(text)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
+        return None
+
+
+def _sender(fields: dict[str, list[str]]) -> Address:
+    """From; where it has no address, Sender."""
+    for name in ("from", "sender"):
+        found = parse_list(fields.get(name, ()))
+        if found:
+            return found[0]
+    return Address("", one_line(decode_words(one_line(_first(fields, "from")))))
+
+
+def _signs(fields: dict[str, list[str]]) -> AutomaticSigns:
+    return_path = fields.get("return-path")
+    return AutomaticSigns(
+        auto_submitted=one_line(_first(fields, "auto-submitted")),
+        list_id=one_line(_first(fields, "list-id")),
+        list_unsubscribe=one_line(_first(fields, "list-unsubscribe")),
+        precedence=one_line(_first(fields, "precedence")),
+        content_type=one_line(_first(fields, "content-type")),
+        return_path=one_line(return_path[0]) if return_path else None,
+        auto_response_suppress=one_line(_first(fields, "x-auto-response-suppress")),
+    )
+
+
+def _first(fields: dict[str, list[str]], name: str) -> str:
+    return next((value for value in fields.get(name, ()) if value.strip()), "")
