@@ -7,7 +7,6 @@ e-mail, or as a pending row; only then does the cursor move past it, in the same
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import structlog
 from crm.kinds import kind
@@ -37,10 +36,8 @@ MOST_ATTEMPTS = 12  # then a person must look
 @dataclass
 class Settling:
     runtime: Runtime
-    mailbox: Mailbox
-    token: str
+    run: Run
     client: MailClient
-    lease: timedelta
     failures: int = 0  # messages in a row that the provider could not give
     attempts: dict[str, int] = field(default_factory=dict)  # provider id -> tries so far
 
@@ -53,17 +50,19 @@ class Settling:
         yield parts[-1], page.cursor or None
 
     def settle(self, items: Sequence[Item], cursor: str | None) -> None:
-        """Settle `items` and, with them, move to `cursor`."""
+        """Settle `items` and, with them, move to `cursor`. A message that is pending already is left
+        to its own time."""
         refs = [item.ref for item in items]
         with self.runtime.database.read() as conn:
-            known = settle.seen(conn, self.mailbox, refs) if refs else set()
+            known = settle.seen(conn, self.run.mailbox, refs)
+            known |= settle.waiting(conn, self.run.mailbox, refs)
         fresh = [item for item in items if item.ref.id not in known]
         outcomes: list[Outcome] = []
         readable: list[Item] = []
         for item in fresh:
             rule = refuse_by_place(item.place) if item.place else None
             if rule:
-                outcomes.append(Refused(item.ref, item.headers, rule))
+                outcomes.append(Refused(item.ref, item.place, item.headers, rule))
             else:
                 readable.append(item)
         outcomes += self._judge(self._headers(readable, outcomes))
@@ -73,7 +72,7 @@ class Settling:
         """Judge again what is due; how many messages that were."""
         now = self.runtime.clock()
         with self.runtime.database.read() as conn:
-            rows = settle.pending_due(conn, self.mailbox, now, BATCH)
+            rows = settle.pending_due(conn, self.run.mailbox, now, BATCH)
         self.attempts = {row.ref.id: row.attempts for row in rows}
         outcomes: list[Outcome] = []
         outcomes += self._judge(self._headers([Item(row.ref) for row in rows], outcomes))
@@ -121,22 +120,22 @@ class Settling:
     def _load(self, headers: Sequence[Headers]) -> tuple[settle.Contexts, dict[str, int]]:
         with self.runtime.database.read() as conn:
             return (
-                settle.load_context(conn, self.mailbox, headers),
-                settle.logged_already(conn, self.mailbox, headers),
+                settle.load_context(conn, self.run.mailbox, headers),
+                settle.logged_already(conn, self.run.mailbox, headers),
             )
 
     def _outcome(self, headers: Headers, context: Context, already: dict[str, int]) -> Outcome:
         try:
             verdict = decide(headers, context)
             if not verdict.logged:
-                return Refused(headers.ref, headers, verdict.rule)
+                return Refused(headers.ref, headers.place, headers, verdict.rule)
             if headers.ref.id in already:
                 return Seen(headers, already[headers.ref.id])
             return self._logged(headers, verdict)
         except ProviderError:
             raise
         except Exception as error:
-            log.exception("message failed", mailbox=self.mailbox.id, error=type(error).__name__)
+            log.exception("message failed", mailbox=self.run.mailbox.id, error=type(error).__name__)
             return self._later(headers.ref, "error", error, None)
 
     def _logged(self, headers: Headers, verdict: Verdict) -> Outcome:
@@ -154,7 +153,7 @@ class Settling:
 
     def _gone(self, ref: Ref) -> Outcome:
         if self.attempts.get(ref.id, 0) + 1 >= GONE_ATTEMPTS:
-            return Refused(ref, None, refuse_by_place(Place.TRASH) or "trash")
+            return Refused(ref, Place.TRASH, None, "trash")
         return self._later(ref, "gone", Gone(), None)
 
     def _later(self, ref: Ref, reason: str, error: Exception, after: float | None) -> Later:
@@ -166,16 +165,10 @@ class Settling:
 
     def _commit(self, outcomes: Sequence[Outcome], cursor: str | None) -> None:
         with self.runtime.database.begin() as conn:
-            done = settle.commit(
-                conn,
-                settle.Batch(self.mailbox, self.token, tuple(outcomes), cursor),
-                self.runtime.clock(),
-                self.lease,
-                self.runtime.secrets,
-            )
+            done = settle.commit(conn, self.run, outcomes, self.runtime.clock(), cursor)
         for outcome in outcomes:
             MESSAGES.labels(*_labels(outcome)).inc()
-        others = done.woken - {self.mailbox.id}
+        others = done.woken - {self.run.mailbox.id}
         with suppress(QueueDown):  # the timetable rings them: commit wrote their wake_at
             if others:
                 self.runtime.queue.wake(*others)

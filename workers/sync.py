@@ -57,22 +57,23 @@ def sync(runtime: Runtime, mailbox_id: int, stopping: threading.Event) -> None:
     if mailbox is None:
         return
     rung = before is None or before.wake_at is None or before.wake_at > now
-    run = Run(runtime, mailbox, token, stopping, rung)
+    run = Running(runtime, mailbox, token, stopping, rung)
     next_wake = run.guarded()
     with runtime.database.begin() as conn:
-        again = mailboxes.release(conn, mailbox, token, runtime.clock(), next_wake)
+        again = mailboxes.release(conn, mailbox, token, runtime.clock(), next_wake, run.settled_at)
     if again:
         with suppress(QueueDown):  # the timetable rings it as well, a second later
             runtime.queue.wake(mailbox_id)
 
 
 @dataclass
-class Run:
+class Running:
     runtime: Runtime
     mailbox: Mailbox
     token: str
     stopping: threading.Event
     rung: bool  # by a push or a person, not by the timetable
+    settled_at: datetime | None = None  # everything received before is settled; None: as it was
 
     def guarded(self) -> datetime | None:
         """The run, with every failure turned into what the mailbox needs next; when to wake it."""
@@ -96,13 +97,16 @@ class Run:
 
     def _run(self, client: MailClient) -> datetime | None:
         refresh(self.runtime, self.mailbox, self.token, client)
-        settling = Settling(self.runtime, self.mailbox, self.token, client, LEASE)
+        began = self.runtime.clock()
+        run = settle.Run(self.mailbox, self.token, LEASE, self.runtime.secrets)
+        settling = Settling(self.runtime, run, client)
         found = 0
         for page in self._pages(client):
             found += len(page.items)
             for batch, cursor in settling.batches(page):
                 self._go_on()
                 settling.settle(batch, cursor)
+        self.settled_at = began
         for _ in range(JUDGED_AGAIN_ROUNDS):
             self._go_on()
             if not settling.settle_pending():
@@ -128,8 +132,10 @@ class Run:
         now = self.runtime.clock()
         with self.runtime.database.read() as conn:
             pending = settle.next_pending(conn, self.mailbox)
+            current = mailboxes.by_id(conn, self.mailbox.id)
         soon = now + RECHECK if self.rung and not found else quiet(now)
-        return min(soon, pending) if pending else soon
+        renewal = current.renew_at if current else None
+        return min(when for when in (soon, pending, renewal) if when is not None)
 
     def _failed(self, error: ProviderError) -> datetime | None:
         now = self.runtime.clock()

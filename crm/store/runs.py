@@ -73,12 +73,18 @@ def move_cursor(conn: Connection, mailbox: Mailbox, token: str, cursor: str) -> 
         raise LeaseLost
 
 
-def release(
-    conn: Connection, mailbox: Mailbox, token: str, now: datetime, next_wake: datetime | None
+def release(  # noqa: PLR0913 - all that a run ends with, in one statement
+    conn: Connection,
+    mailbox: Mailbox,
+    token: str,
+    now: datetime,
+    next_wake: datetime | None,
+    settled_at: datetime | None = None,
 ) -> bool:
     """End a run; the timetable rings at `next_wake`, or at once when the mailbox was rung
     meanwhile: True then, so that the caller can ring without waiting for the timetable. Does
-    nothing when another run has it."""
+    nothing when another run has it. Everything received before `settled_at` is settled (None: as
+    before)."""
     wake_at = case((Table.rung, _time(now)), else_=_time(next_wake))
     ended = conn.execute(
         _held(mailbox, token)
@@ -87,6 +93,7 @@ def release(
             lease_until=None,
             rung=False,
             last_synced_at=now,
+            settled_at=settled_at or Table.settled_at,
             wake_at=_if_connected(wake_at),
         )
         .returning(Table.wake_at)
