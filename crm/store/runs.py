@@ -73,7 +73,7 @@ def move_cursor(conn: Connection, mailbox: Mailbox, token: str, cursor: str) -> 
         raise LeaseLost
 
 
-def release(  # noqa: PLR0913 - all that a run ends with, in one statement
+def release(
     conn: Connection,
     mailbox: Mailbox,
     token: str,

@@ -1,0 +1,30 @@
+"""What makes two copies of a message the same message (rule `duplicate`). Pure."""
+
+from datetime import datetime
+from hashlib import sha256
+
+from crm.model import Headers
+
+
+def identity(headers: Headers, body: str) -> str:
+    """A digest that two copies of one message share, wherever they were read.
+
+    It covers Message-ID, sender and date; where there is no Message-ID, date, sender and `body`,
+    whose white space does not count because providers change it. Copies of which only the sender
+    or only the date was changed on the way have different digests: `same_message` finds those.
+    """
+    when = "" if headers.sent_at is None else headers.sent_at.isoformat()
+    if headers.message_id:
+        parts = ("id", headers.message_id, headers.sender.address, when)
+    else:
+        parts = ("body", " ".join(body.split()), headers.sender.address, when)
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def same_message(headers: Headers, sender: str, sent_at: datetime) -> bool:
+    """Whether a message is the one logged with the same Message-ID, `sender` and `sent_at`.
+
+    A copy has the sender or the date of the other; a message with neither only borrowed the
+    Message-ID, and is judged by itself.
+    """
+    return headers.sender.address == sender or headers.sent_at == sent_at

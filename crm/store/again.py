@@ -1,0 +1,126 @@
+"""Judging again: messages that were refused for want of something that is there now."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, literal, select, update
+
+from crm.columns import UtcDateTime
+from crm.model import MailboxStatus, VerdictKind
+from crm.store import accounts, sql
+from crm.tables import JournalReference, JournalRow, Mailbox, PendingMessage
+
+LOOK_BACK = timedelta(days=30)
+BY_PLACE = ("draft", "junk", "trash", "folder")  # nothing but the message's place changes these
+LATE_ROOT = "late-root"
+NEW_ADDRESS = "new-address"
+DUPLICATE = "duplicate"
+_PENDING = [
+    "account_id",
+    "mailbox_id",
+    "provider_id",
+    "provider_thread",
+    "reason",
+    "attempts",
+    "next_at",
+    "last_error",
+    "created_at",
+]
+
+
+def after_logging(
+    conn: Connection, account_id: int, message_digests: Collection[str], now: datetime
+) -> set[int]:
+    """E-mails with these Message-IDs have just been logged: judge again what was refused and refers
+    to one of them, and other copies of them. Gives the mailboxes concerned."""
+    touched: set[int] = set()
+    for some in sql.chunks(sorted(message_digests)):
+        referring = select(JournalReference.journal_id).where(
+            JournalReference.account_id == account_id, JournalReference.digest.in_(some)
+        )
+        touched |= _judge(conn, account_id, JournalRow.id.in_(referring), LATE_ROOT, now)
+        copies = JournalRow.message_digest.in_(some)
+        touched |= _judge(conn, account_id, copies, DUPLICATE, now)
+    return touched
+
+
+def after_new_addresses(
+    conn: Connection, account_id: int, addresses: Collection[str], now: datetime
+) -> set[int]:
+    """These addresses have just become a contact's: judge again what was refused because their
+    sender was unknown. Gives the mailboxes concerned."""
+    rules = ["unknown-sender"]
+    if accounts.settings_of(conn, account_id).switches.log_all_known:
+        rules += ["not-a-reply", "unknown-thread"]
+    touched: set[int] = set()
+    for some in sql.chunks(sorted(addresses)):
+        theirs = JournalRow.sender.in_(some) & JournalRow.rule.in_(rules)
+        touched |= _judge(conn, account_id, theirs, NEW_ADDRESS, now)
+    return touched
+
+
+def these(
+    conn: Connection,
+    account_id: int,
+    journal_ids: Collection[int],
+    reason: str,
+    now: datetime,
+) -> set[int]:
+    """Judge these refused messages again. Gives the mailboxes concerned."""
+    touched: set[int] = set()
+    for some in sql.chunks(sorted(journal_ids)):
+        touched |= _judge(conn, account_id, JournalRow.id.in_(some), reason, now)
+    return touched
+
+
+def wake(
+    conn: Connection, account_id: int, mailbox_ids: Collection[int], now: datetime
+) -> set[int]:
+    """Ring these mailboxes: at once, or after the run that is under way. Gives those that are
+    connected, for the queue."""
+    if not mailbox_ids:
+        return set()
+    held = (Mailbox.lease != "") & (Mailbox.lease_until > now)
+    rung = conn.execute(
+        update(Mailbox)
+        .where(
+            Mailbox.account_id == account_id,
+            Mailbox.id.in_(sorted(mailbox_ids)),
+            Mailbox.status == MailboxStatus.CONNECTED,
+        )
+        .values(wake_at=now, rung=Mailbox.rung | held)
+        .returning(Mailbox.id)
+    )
+    return set(rung.scalars())
+
+
+def _judge(
+    conn: Connection, account_id: int, which: ColumnElement[bool], reason: str, now: datetime
+) -> set[int]:
+    refused = (
+        select(
+            literal(account_id),
+            JournalRow.mailbox_id,
+            JournalRow.provider_id,
+            literal(""),
+            literal(reason),
+            literal(0),
+            literal(now, UtcDateTime()),
+            literal(""),
+            literal(now, UtcDateTime()),
+        )
+        .where(
+            JournalRow.account_id == account_id,
+            JournalRow.verdict == VerdictKind.REFUSED,
+            JournalRow.rule.not_in(BY_PLACE),
+            JournalRow.decided_at >= now - LOOK_BACK,
+            which,
+        )
+        .order_by(JournalRow.id)
+    )
+    statement = sql.insert(conn, PendingMessage).from_select(_PENDING, refused)
+    upsert = statement.on_conflict_do_update(
+        index_elements=[PendingMessage.mailbox_id, PendingMessage.provider_id],
+        set_={"reason": reason, "next_at": now},
+    )
+    return set(conn.execute(upsert.returning(PendingMessage.mailbox_id)).scalars())

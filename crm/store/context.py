@@ -1,0 +1,162 @@
+"""What the rules need to know beside a message, read for a whole batch of messages at once."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from crm.columns import key
+from crm.identity import same_message
+from crm.model import Context, Headers, Root
+from crm.store import accounts, mailboxes, sql
+from crm.store.mailbox_rows import Mailbox
+from crm.tables import ContactAddress, Email, EmailPerson, Thread
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEmail:
+    """What tells a logged e-mail from others with its Message-ID."""
+
+    id: int
+    message_id: str
+    identity: str
+    sender: str
+    sent_at: datetime
+    thread_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """The contexts of a batch of messages."""
+
+    _shared: Context
+
+    def of(self, headers: Headers) -> Context:
+        """The context of one message of the batch."""
+        known = self._shared
+        addresses = {headers.sender.address, *(each.address for each in headers.recipients)}
+        return replace(
+            known,
+            roots={each: known.roots[each] for each in headers.answers if each in known.roots},
+            contacts={each: known.contacts[each] for each in addresses & known.contacts.keys()},
+        )
+
+
+def load_context(conn: Connection, mailbox: Mailbox, headers: Sequence[Headers]) -> Contexts:
+    """Read what deciding on `headers` takes: a few queries for all of them."""
+    account_id = mailbox.account_id
+    settings = accounts.settings_of(conn, account_id)
+    addresses = [
+        each.address for one in headers for each in (one.sender, *one.recipients) if each.address
+    ]
+    return Contexts(
+        Context(
+            user_id=mailbox.user_id,
+            mailbox_kind=mailbox.kind,
+            own_addresses=mailbox.own_addresses,
+            connected=mailboxes.periods(conn, account_id, mailbox.id),
+            account_domains=accounts.domains(conn, account_id),
+            switches=settings.switches,
+            bcc_address=settings.bcc_address,
+            log_label=settings.log_label,
+            roots=_roots(conn, account_id, [each for one in headers for each in one.answers]),
+            contacts=contacts_of(conn, account_id, addresses),
+            never_log=accounts.never_log(conn, account_id, mailbox.user_id),
+        )
+    )
+
+
+def contacts_of(conn: Connection, account_id: int, addresses: Collection[str]) -> dict[str, int]:
+    """Contact id by address, for those of `addresses` that belong to a contact."""
+    found: dict[str, int] = {}
+    for some in sql.chunks(addresses):
+        query = select(ContactAddress.address, ContactAddress.contact_id).where(
+            ContactAddress.account_id == account_id, ContactAddress.address.in_(some)
+        )
+        found.update((address, contact_id) for address, contact_id in conn.execute(query))
+    return found
+
+
+def logged_already(
+    conn: Connection, mailbox: Mailbox, headers: Sequence[Headers]
+) -> dict[str, int]:
+    """Id of the logged e-mail that a message is a copy of, by the message's provider id; messages
+    that are not logged are missing. One without a Message-ID is only recognised by `commit`,
+    which sees its body (rule `duplicate`)."""
+    known = logged_by_message_id(conn, mailbox.account_id, [each.message_id for each in headers])
+    found = {}
+    for one in headers:
+        for email in known.get(key(one.message_id), ()):
+            if same_message(one, email.sender, email.sent_at):
+                found[one.ref.id] = email.id
+                break
+    return found
+
+
+def logged_by_message_id(
+    conn: Connection, account_id: int, message_ids: Collection[str]
+) -> dict[str, list[LoggedEmail]]:
+    """The logged e-mails with these Message-IDs, by `key(message_id)`, oldest first."""
+    found: dict[str, list[LoggedEmail]] = {}
+    query = select(
+        Email.id, Email.message_id, Email.identity, Email.sender, Email.sent_at, Email.thread_id
+    ).order_by(Email.sent_at, Email.identity)
+    for some in sql.chunks(each for each in message_ids if each):
+        rows = query.where(Email.account_id == account_id, Email.message_id.in_(some))
+        for row in conn.execute(rows):
+            found.setdefault(row.message_id, []).append(LoggedEmail(*row))
+    return found
+
+
+def _roots(conn: Connection, account_id: int, message_ids: Collection[str]) -> dict[str, Root]:
+    known = logged_by_message_id(conn, account_id, message_ids)
+    threads = {emails[0].thread_id for emails in known.values()}
+    roots = _roots_of_threads(conn, account_id, threads)
+    return {
+        each: roots[known[key(each)][0].thread_id] for each in message_ids if key(each) in known
+    }
+
+
+def _roots_of_threads(
+    conn: Connection, account_id: int, thread_ids: Collection[int]
+) -> dict[int, Root]:
+    recipients = _contact_recipients(conn, account_id, thread_ids)
+    found = {}
+    for some in sql.chunks(sorted(thread_ids)):
+        query = select(Thread.id, Thread.owner_id, Thread.team, Thread.base_subject).where(
+            Thread.account_id == account_id, Thread.id.in_(some)
+        )
+        for row in conn.execute(query):
+            found[row.id] = Root(
+                thread_id=row.id,
+                owner_id=row.owner_id,
+                team=row.team,
+                base_subject=row.base_subject,
+                contact_recipients=frozenset(recipients.get(row.id, ())),
+            )
+    return found
+
+
+def _contact_recipients(
+    conn: Connection, account_id: int, thread_ids: Collection[int]
+) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for some in sql.chunks(sorted(thread_ids)):
+        query = (
+            select(Thread.id, EmailPerson.address)
+            .join(Email, (Email.identity == Thread.root_identity) & (Email.thread_id == Thread.id))
+            .join(EmailPerson, EmailPerson.email_id == Email.id)
+            .join(ContactAddress, ContactAddress.address == EmailPerson.address)
+            .where(
+                Thread.account_id == account_id,
+                Email.account_id == account_id,
+                EmailPerson.account_id == account_id,
+                ContactAddress.account_id == account_id,
+                Thread.id.in_(some),
+                EmailPerson.role.in_(("to", "cc")),
+            )
+        )
+        for thread_id, address in conn.execute(query):
+            found.setdefault(thread_id, set()).add(address)
+    return found

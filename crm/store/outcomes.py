@@ -1,0 +1,79 @@
+"""What a run found out about each message of a batch, for `crm.store.settle.commit`."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from crm.model import Headers, Kind, Message, Place, Ref, Verdict
+from crm.store.mailbox_rows import Mailbox
+from infra.secrets import Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """The rules let it in, and it was read whole."""
+
+    verdict: Verdict
+    message: Message
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A rule refused it; `headers` is None where the listing alone decided."""
+
+    ref: Ref
+    place: Place | None
+    headers: Headers | None
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A copy of an e-mail that is logged already (rule `duplicate`)."""
+
+    headers: Headers
+    email_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """It could not be settled now. `error` is the class of the error, never its text; `next_at`
+    None gives up: a person must look."""
+
+    ref: Ref
+    reason: str
+    error: str
+    next_at: datetime | None
+
+
+Outcome: TypeAlias = Logged | Refused | Seen | Later
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run over a mailbox: the token of its lease, how long each commit renews that for, and the
+    secrets that the account's digests take."""
+
+    mailbox: Mailbox
+    lease: str
+    ttl: timedelta
+    secrets: Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Ids of the e-mails that are new on timelines, and the mailboxes to wake: messages in them are
+    to be judged again."""
+
+    email_ids: tuple[int, ...] = ()
+    woken: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    """A message that is due to be judged (again)."""
+
+    ref: Ref
+    reason: str
+    attempts: int

@@ -1,0 +1,45 @@
+"""Making contacts out of addresses that mail brought."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from crm.model import Address
+from crm.store import sql
+from crm.store.context import contacts_of
+from crm.tables import Company, Contact, ContactAddress
+
+
+def create_contacts(
+    conn: Connection, account_id: int, people: Collection[Address], now: datetime
+) -> frozenset[str]:
+    """Make a contact of everyone in `people` whose address belongs to none, in the company of the
+    address's domain where there is one. Gives the addresses that are new. The caller is `alone`."""
+    wanted = {each.address: each for each in reversed(tuple(people)) if each.address}
+    known = contacts_of(conn, account_id, wanted)
+    new = [wanted[address] for address in sorted(wanted.keys() - known.keys())]
+    if not new:
+        return frozenset()
+    companies = _companies(conn, account_id, {each.domain for each in new})
+    for each in new:
+        values = {
+            "account_id": account_id,
+            "name": each.name,
+            "company_id": companies.get(each.domain),
+            "created_at": now,
+        }
+        contact_id = conn.execute(insert(Contact).values(values).returning(Contact.id)).scalar_one()
+        row = {"account_id": account_id, "contact_id": contact_id, "address": each.address}
+        conn.execute(insert(ContactAddress).values(row))
+    return frozenset(each.address for each in new)
+
+
+def _companies(conn: Connection, account_id: int, domains: Collection[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in sql.chunks(sorted(domains)):
+        query = select(Company.domain, Company.id).where(
+            Company.account_id == account_id, Company.domain.in_(some)
+        )
+        found.update((domain or "", company_id) for domain, company_id in conn.execute(query))
+    return found

@@ -1,0 +1,281 @@
+"""The journal's and the pending list's side of settling messages."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, case, delete, func, or_, select
+
+from crm.columns import key
+from crm.model import Headers, Ref, VerdictKind
+from crm.store import again, sql
+from crm.store.accounts import Digests
+from crm.store.context import contacts_of, logged_by_message_id
+from crm.store.entries import Settled
+from crm.store.mailbox_rows import Mailbox
+from crm.store.outcomes import Later, Refused
+from crm.tables import JournalReference, JournalRow, PendingMessage
+
+_KEY = [JournalRow.mailbox_id, JournalRow.provider_id]
+_WANTED = {"unknown-thread": again.LATE_ROOT, "unknown-sender": again.NEW_ADDRESS}
+
+
+def write(
+    conn: Connection,
+    mailbox: Mailbox,
+    outcomes: Sequence[Settled | Refused | Later],
+    digests: Digests,
+    now: datetime,
+) -> set[int]:
+    """Write journal and pending rows for `outcomes`, the last one of each message.
+
+    Gives the mailboxes in which messages are to be judged again: those refused here for want of
+    something that another run stored after this one had looked.
+    """
+    last = {_ref(outcome).id: outcome for outcome in outcomes}
+    settled = [each for each in last.values() if isinstance(each, Settled)]
+    refused = [each for each in last.values() if isinstance(each, Refused)]
+    later = [each for each in last.values() if isinstance(each, Later)]
+    _journal(conn, mailbox, settled, refused, digests, now)
+    _journal_pending(conn, mailbox, later, now)
+    done = [each for each in last.values() if not isinstance(each, Later)]
+    reasons = _remove_pending(conn, mailbox, [_ref(each).id for each in done])
+    _write_pending(conn, mailbox, later, now)
+    return _overtaken(conn, mailbox, refused, reasons, now)
+
+
+def _ref(outcome: Settled | Refused | Later) -> Ref:
+    return outcome.headers.ref if isinstance(outcome, Settled) else outcome.ref
+
+
+def _journal(
+    conn: Connection,
+    mailbox: Mailbox,
+    settled: Sequence[Settled],
+    refused: Sequence[Refused],
+    digests: Digests,
+    now: datetime,
+) -> None:
+    rows = [
+        _row(mailbox, each.headers.ref, each.headers, digests, now)
+        | {"verdict": VerdictKind.LOGGED, "rule": each.rule, "email_id": each.email_id}
+        for each in settled
+    ]
+    rows += [
+        _row(mailbox, each.ref, each.headers, digests, now)
+        | {"verdict": VerdictKind.REFUSED, "rule": each.rule, "email_id": None}
+        for each in refused
+    ]
+    _upsert(conn, rows)
+    _references(conn, mailbox, settled, refused, digests)
+
+
+def _row(
+    mailbox: Mailbox, ref: Ref, headers: Headers | None, digests: Digests, now: datetime
+) -> sql.Row:
+    message_id = headers.message_id if headers else ""
+    received_at = headers.received_at if headers else None
+    return {
+        "account_id": mailbox.account_id,
+        "mailbox_id": mailbox.id,
+        "provider_id": ref.id,
+        "message_digest": digests.of(message_id) if message_id else "",
+        "sender": headers.sender.address if headers else "",
+        "received_at": received_at,
+        "at": received_at or now,
+        "decided_at": now,
+    }
+
+
+def _upsert(conn: Connection, rows: list[sql.Row]) -> None:
+    """A later verdict replaces the earlier one, but nothing replaces `logged`: the entry is there
+    wherever its copy went. What was known of a message stays known when only its place is."""
+    if not rows:
+        return
+    statement = sql.insert(conn, JournalRow)
+    new = statement.excluded
+    known = new.received_at.is_not(None)
+    conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=_KEY,
+            set_={
+                "verdict": new.verdict,
+                "rule": new.rule,
+                "email_id": new.email_id,
+                "decided_at": new.decided_at,
+                "received_at": func.coalesce(new.received_at, JournalRow.received_at),
+                "at": case((known, new.at), else_=JournalRow.at),
+                "sender": case((known, new.sender), else_=JournalRow.sender),
+                "message_digest": case(
+                    (known, new.message_digest), else_=JournalRow.message_digest
+                ),
+            },
+            where=or_(JournalRow.verdict != VerdictKind.LOGGED, JournalRow.email_id.is_(None)),
+        ),
+        sorted(rows, key=lambda row: str(row["provider_id"])),
+    )
+
+
+def _references(
+    conn: Connection,
+    mailbox: Mailbox,
+    settled: Sequence[Settled],
+    refused: Sequence[Refused],
+    digests: Digests,
+) -> None:
+    referring = {each.ref.id: each.headers.answers for each in refused if each.headers}
+    ids = _journal_ids(conn, mailbox, referring.keys(), VerdictKind.REFUSED)
+    rows = [
+        {"account_id": mailbox.account_id, "journal_id": ids[key(provider_id)], "digest": digest}
+        for provider_id, answers in sorted(referring.items())
+        if key(provider_id) in ids
+        for digest in sorted({digests.of(answer) for answer in answers})
+    ]
+    sql.add_missing(conn, JournalReference, rows)
+    logged = [each.headers.ref.id for each in settled]
+    for some in sql.chunks(logged):
+        rows_of_logged = select(JournalRow.id).where(
+            JournalRow.account_id == mailbox.account_id,
+            JournalRow.mailbox_id == mailbox.id,
+            JournalRow.provider_id.in_(some),
+        )
+        conn.execute(
+            delete(JournalReference).where(
+                JournalReference.account_id == mailbox.account_id,
+                JournalReference.journal_id.in_(rows_of_logged),
+            )
+        )
+
+
+def _journal_ids(
+    conn: Connection, mailbox: Mailbox, provider_ids: Iterable[str], verdict: VerdictKind
+) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in sql.chunks(provider_ids):
+        query = select(JournalRow.provider_id, JournalRow.id).where(
+            JournalRow.account_id == mailbox.account_id,
+            JournalRow.mailbox_id == mailbox.id,
+            JournalRow.provider_id.in_(some),
+            JournalRow.verdict == verdict,
+        )
+        found.update((provider_id, journal_id) for provider_id, journal_id in conn.execute(query))
+    return found
+
+
+def _journal_pending(
+    conn: Connection, mailbox: Mailbox, later: Sequence[Later], now: datetime
+) -> None:
+    """A message without a verdict yet shows as pending; one that has a verdict keeps it."""
+    rows = [
+        {
+            "account_id": mailbox.account_id,
+            "mailbox_id": mailbox.id,
+            "provider_id": each.ref.id,
+            "message_digest": "",
+            "sender": "",
+            "received_at": None,
+            "at": now,
+            "verdict": VerdictKind.PENDING,
+            "rule": each.reason,
+            "decided_at": now,
+        }
+        for each in later
+    ]
+    if not rows:
+        return
+    statement = sql.insert(conn, JournalRow)
+    conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=_KEY,
+            set_={"rule": statement.excluded.rule, "decided_at": statement.excluded.decided_at},
+            where=JournalRow.verdict == VerdictKind.PENDING,
+        ),
+        rows,
+    )
+
+
+def _remove_pending(
+    conn: Connection, mailbox: Mailbox, provider_ids: Collection[str]
+) -> dict[str, str]:
+    """Remove what is settled from the pending list; gives why it was there, by provider id."""
+    reasons: dict[str, str] = {}
+    for some in sql.chunks(provider_ids):
+        removed = conn.execute(
+            delete(PendingMessage)
+            .where(
+                PendingMessage.account_id == mailbox.account_id,
+                PendingMessage.mailbox_id == mailbox.id,
+                PendingMessage.provider_id.in_(some),
+            )
+            .returning(PendingMessage.provider_id, PendingMessage.reason)
+        )
+        reasons.update((provider_id, reason) for provider_id, reason in removed)
+    return reasons
+
+
+def _write_pending(
+    conn: Connection, mailbox: Mailbox, later: Sequence[Later], now: datetime
+) -> None:
+    rows = [
+        {
+            "account_id": mailbox.account_id,
+            "mailbox_id": mailbox.id,
+            "provider_id": each.ref.id,
+            "provider_thread": each.ref.thread,
+            "reason": each.reason,
+            "attempts": 1,
+            "next_at": each.next_at,
+            "last_error": each.error,
+            "created_at": now,
+        }
+        for each in later
+    ]
+    if not rows:
+        return
+    statement = sql.insert(conn, PendingMessage)
+    new = statement.excluded
+    conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=[PendingMessage.mailbox_id, PendingMessage.provider_id],
+            set_={
+                "reason": new.reason,
+                "attempts": PendingMessage.attempts + 1,
+                "next_at": new.next_at,
+                "last_error": new.last_error,
+            },
+        ),
+        rows,
+    )
+
+
+def _overtaken(
+    conn: Connection,
+    mailbox: Mailbox,
+    refused: Sequence[Refused],
+    reasons: dict[str, str],
+    now: datetime,
+) -> set[int]:
+    """Between reading the context and this commit another run may have logged the root, or made
+    the sender a contact. A message that was judged again for that very reason is not sent round
+    once more: its verdict is what the rules make of it."""
+    account_id = mailbox.account_id
+    headers = {
+        (each.ref.id, each.rule): each.headers
+        for each in refused
+        if each.headers and _WANTED.get(each.rule) not in (None, reasons.get(each.ref.id))
+    }
+    orphans = {ref: of.answers for (ref, rule), of in headers.items() if rule == "unknown-thread"}
+    strangers = {
+        ref: of.sender.address for (ref, rule), of in headers.items() if rule == "unknown-sender"
+    }
+    touched: set[int] = set()
+    if orphans:
+        known = logged_by_message_id(conn, account_id, {a for of in orphans.values() for a in of})
+        late = [each for each, of in orphans.items() if any(key(a) in known for a in of)]
+        ids = _journal_ids(conn, mailbox, late, VerdictKind.REFUSED)
+        touched |= again.these(conn, account_id, ids.values(), again.LATE_ROOT, now)
+    if strangers:
+        contacts = contacts_of(conn, account_id, set(strangers.values()))
+        late = [each for each, address in strangers.items() if address in contacts]
+        ids = _journal_ids(conn, mailbox, late, VerdictKind.REFUSED)
+        touched |= again.these(conn, account_id, ids.values(), again.NEW_ADDRESS, now)
+    return touched
