@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from providers import causes
 from providers.client import CursorExpired, Gone, Operator, Reconnect, Retry
 
 
@@ -104,7 +105,7 @@ TABLE = (
     ),
     # The mailbox is not one that Graph can open (on-premises, inactive, no licence), or is gone.
     _row(
-        _reconnect("mailbox-off"),
+        _reconnect(causes.MAILBOX_UNAVAILABLE),
         400,
         403,
         404,
@@ -115,25 +116,25 @@ TABLE = (
         ),
     ),
     _row(
-        _reconnect("mailbox-gone"),
+        _reconnect(causes.MAILBOX_GONE),
         400,
         403,
         404,
         codes=("ErrorNonExistentMailbox", "ErrorInvalidUser", "Request_ResourceNotFound"),
     ),
     _row(
-        _reconnect("mailbox-off"),
+        _reconnect(causes.MAILBOX_UNAVAILABLE),
         403,
         404,
         codes=("extensionError",),
         about=(About.MAILBOX, About.FOLDER, About.CHANGES, About.MESSAGE),
     ),
     # The token, the consent or the tenant's policy. Delta writes into the mailbox: full = 403.
-    _row(_reconnect("mailbox-full"), 403, 507, codes=("ErrorQuotaExceeded",)),
-    _row(_reconnect("conditional-access"), 401, 403, codes=("insufficient_claims",)),
-    _row(_reconnect("revoked"), 401),
+    _row(_reconnect(causes.MAILBOX_FULL), 403, 507, codes=("ErrorQuotaExceeded",)),
+    _row(_reconnect(causes.CONDITIONAL_ACCESS), 401, 403, codes=("insufficient_claims",)),
+    _row(_reconnect(causes.REVOKED), 401),
     _row(
-        _reconnect("scope-missing"),
+        _reconnect(causes.SCOPE_MISSING),
         403,
         codes=(
             "ErrorAccessDenied",
@@ -142,8 +143,8 @@ TABLE = (
             "ErrorInsufficientPermissionsInAccessToken",
         ),
     ),
-    _row(_operator("push-quota"), 403, about=(About.SUBSCRIPTION,)),
-    _row(_reconnect("refused"), 403),
+    _row(_operator(causes.SUBSCRIPTION_QUOTA), 403, about=(About.SUBSCRIPTION,)),
+    _row(_reconnect(causes.REFUSED), 403),
     # One thing is not there.
     _row(_plain(Gone), 404, about=(About.MESSAGE,)),
     _row(_plain(Gone), 400, codes=("ErrorInvalidIdMalformed",), about=(About.MESSAGE,)),
@@ -160,7 +161,7 @@ TABLE = (
     _row(_retry, 409, 412),
     # Graph could not reach or did not like our public URL, or does not know the folder.
     _row(
-        _operator("push-address"),
+        _operator(causes.PUBLIC_URL),
         400,
         codes=("InvalidRequest", "ValidationError"),
         about=(About.SUBSCRIPTION,),

@@ -68,7 +68,8 @@ def http_client(origin: str) -> httpx.AsyncClient:
 
 
 def shutdown() -> None:
-    """Close every client and end the loop. Safe to call twice; a later call starts anew."""
+    """Close every client and end the loop. Safe to call twice. Mail clients that were made before
+    are of no use after it; ones made later start anew."""
     with _process.lock:
         loop, thread = _process.loop, _process.thread
         clients = list(_process.clients.values())

@@ -132,7 +132,9 @@ def origin(url: str) -> tuple[str, str, int]:
 
 def relative(info: RequestInformation) -> str:
     """The URL of `info` without host and version, as `$batch` wants it and links are built from."""
-    return info.url.replace(*ME, 1)
+    # The SDK's builders share their parameters, and sending a request writes the base URL there.
+    base = str(info.path_parameters.get("baseurl", ""))
+    return info.url.removeprefix(base).replace(*ME, 1)
 
 
 def follow_link(url: str) -> RequestInformation:
