@@ -6,9 +6,9 @@ Nothing here raises on any input: mail is written by strangers.
 from collections.abc import Iterable
 from datetime import datetime
 
-from crm import mime
 from crm.headers import read_headers
 from crm.html_text import plain_text
+from crm.mime import content, part_bytes, read
 from crm.model import Message, Place, Ref
 from crm.quotes import fold, snippet
 
@@ -24,16 +24,16 @@ def parse(
     folder: str = "",
 ) -> Message:
     """A whole message out of its RFC 5322 bytes; attachments as metadata."""
-    tree = mime.read(raw)
-    content = mime.content(tree)
+    tree = read(raw)
+    found = content(tree)
     return Message(
         headers=read_headers(tree.fields, ref, place, received_at, labels, folder),
-        text=plain_text(content.html) if content.html else content.text,
-        html=content.html,
-        attachments=content.attachments,
+        text=plain_text(found.html) if found.html else found.text,
+        html=found.html,
+        attachments=found.attachments,
     )
 
 
 def attachment(raw: bytes, part: str) -> bytes | None:
     """The decoded bytes of the attachment with this part number, None where there is none."""
-    return mime.part_bytes(mime.read(raw), part)
+    return part_bytes(read(raw), part)

@@ -1,0 +1,262 @@
+"""All rules in their order, with the words that the journal, the pages and the manual use."""
+
+from crm.rules import incoming, sent
+from crm.rules.rule import Effect, Part, Rule, Test
+
+REPLY = "reply"
+
+
+def _refusal(
+    test: Test, title: str, *, summary: str, told: tuple[str, str], remedy: str, switch: str = ""
+) -> Rule:
+    rule_id = test.__name__.replace("_", "-")
+    part, effect = Part.INCOMING, Effect.REFUSES
+    return Rule(rule_id, part, effect, title, summary, *told, remedy, switch, test)
+
+
+def _admission(
+    test: Test, title: str, *, summary: str, told: tuple[str, str], remedy: str, switch: str = ""
+) -> Rule:
+    rule_id = test.__name__.replace("_", "-")
+    return Rule(rule_id, Part.SENT, Effect.LOGS, title, summary, *told, remedy, switch, test)
+
+
+_INCOMING = (
+    _refusal(
+        incoming.draft,
+        "Not sent yet",
+        summary="It is a draft, a chat, or waits to be sent.",
+        told=("It is a draft, a chat, or waits to be sent.", "It is a message that was sent."),
+        remedy="Nothing: once it is sent it is looked at again.",
+    ),
+    _refusal(
+        incoming.junk,
+        "Junk",
+        summary="It lies in the junk folder.",
+        told=("It lies in the junk folder.", "It does not lie in the junk folder."),
+        remedy="Mark it as not junk; it is then looked at again.",
+    ),
+    _refusal(
+        incoming.trash,
+        "Trash",
+        summary="It lies in the trash, or was deleted before it could be read.",
+        told=(
+            "It lies in the trash, or was deleted before it could be read.",
+            "It does not lie in the trash.",
+        ),
+        remedy="Move it back to the Inbox; it is then looked at again.",
+    ),
+    _refusal(
+        incoming.folder,
+        "Folder not followed",
+        summary="It lies in a folder that is not followed.",
+        told=(
+            "It lies in a folder that is not followed.",
+            "It lies in a place that is followed.",
+        ),
+        remedy="Move it to the Inbox, or let an enabled inbox rule of yours move such mail there: "
+        "its folder is then followed.",
+    ),
+    _refusal(
+        incoming.disconnected,
+        "Mailbox not connected",
+        summary="It arrived while the mailbox was not connected.",
+        told=(
+            "It arrived on {received}, while the mailbox was not connected.",
+            "It arrived on {received}, while the mailbox was connected.",
+        ),
+        remedy="Keep the mailbox connected. What arrived meanwhile can be logged by answering it "
+        "with Log ticked.",
+    ),
+    _refusal(
+        incoming.automatic,
+        "Written by a machine",
+        summary="It is an automatic reply, a delivery report, a calendar message or list mail.",
+        told=(
+            "It is {kind}, and this account does not log those.",
+            "It is {kind}; this account does not refuse it for that.",
+        ),
+        remedy="An admin can switch off `skip_automatic`.",
+        switch="skip_automatic",
+    ),
+    _refusal(
+        incoming.internal,
+        "Among colleagues",
+        summary="Sender and every recipient belong to the company itself.",
+        told=(
+            "The sender {sender} and every recipient ({recipients}) belong to the company itself.",
+            "Not only the company's own people take part.",
+        ),
+        remedy="An admin can switch on `log_internal`, or correct the company's list of domains.",
+        switch="log_internal",
+    ),
+    _refusal(
+        incoming.not_a_reply,
+        "Not a reply",
+        summary="It answers no e-mail: it has neither In-Reply-To nor References.",
+        told=(
+            "It answers no e-mail: it has neither In-Reply-To nor References.",
+            "It names {answers} earlier message(s), or mail with contacts is logged anyway.",
+        ),
+        remedy="Answer it and tick Log: the thread is logged from your answer on.",
+        switch="log_all_known",
+    ),
+    _refusal(
+        incoming.unknown_thread,
+        "Unknown thread",
+        summary="It answers an e-mail that is not logged.",
+        told=(
+            "None of the {answers} message(s) it refers to is a logged e-mail.",
+            "It belongs to a logged thread, or mail with contacts is logged anyway.",
+        ),
+        remedy="Tick Log (label or BCC address) on the e-mail it answers: within 30 days the reply "
+        "follows by itself. Or tick Log on your next answer.",
+        switch="log_all_known",
+    ),
+    _refusal(
+        incoming.team_thread,
+        "Thread of a team mailbox",
+        summary="A team mailbox began the thread; a personal mailbox cannot take it over.",
+        told=(
+            "A team mailbox began the thread; a personal mailbox cannot take it over.",
+            "No team mailbox began the thread.",
+        ),
+        remedy="Ask the contact to answer to the team's address.",
+    ),
+    _refusal(
+        incoming.not_owner,
+        "Another user's thread",
+        summary="It did not arrive in a mailbox of the user who began the thread.",
+        told=(
+            "It did not arrive in a mailbox of the user who began the thread.",
+            "The thread was begun by this mailbox's user, or any user's mailbox will do.",
+        ),
+        remedy="The user who began the thread must have a connected mailbox among the recipients, "
+        "or an admin can switch on `any_connected_user`.",
+        switch="any_connected_user",
+    ),
+    _refusal(
+        incoming.subject_changed,
+        "Subject changed",
+        summary="Its subject is not that of the thread.",
+        told=(
+            "Its subject “{subject}” is not the thread's subject “{root_subject}”.",
+            "Its subject “{subject}” is the thread's, or need not be.",
+        ),
+        remedy="Tick Log on your answer to begin a new thread, or an admin can switch on "
+        "`subject_changes_allowed`.",
+        switch="subject_changes_allowed",
+    ),
+    _refusal(
+        incoming.never_log,
+        "Never Log",
+        summary="The sender, or every contact the thread was sent to, is on a Never Log list.",
+        told=(
+            "The sender {sender}, or every contact it would be logged for, is on a Never Log list.",
+            "Neither the sender {sender} nor all contacts of the thread are on a Never Log list.",
+        ),
+        remedy="Remove the entry from your Never Log list, or ask an admin about the account's.",
+    ),
+    _refusal(
+        incoming.unknown_sender,
+        "Unknown sender",
+        summary="The sender's address belongs to no contact.",
+        told=(
+            "The address {sender} belongs to no contact.",
+            "The address {sender} belongs to a contact, or need not.",
+        ),
+        remedy="Add the address to the contact it belongs to, or add a contact: replies refused "
+        "for this are then logged.",
+        switch="log_unknown_sender",
+    ),
+    Rule(
+        REPLY,
+        Part.INCOMING,
+        Effect.LOGS,
+        "Logged reply",
+        "It passed every rule about incoming mail.",
+        "It passed every rule about incoming mail.",
+        "It did not pass every rule about incoming mail.",
+        "Nothing to do.",
+    ),
+)
+
+_SENT = (
+    Rule(
+        "sent-crm",
+        Part.SENT,
+        Effect.LOGS,
+        "Sent from here",
+        "It was sent by this service and logged at sending.",
+        "It was sent by this service and logged at sending.",
+        "It was not sent by this service.",
+        "Nothing to do.",
+    ),
+    _admission(
+        sent.sent_bcc,
+        "BCC address",
+        summary="The account's BCC address is among its recipients.",
+        told=(
+            "The BCC address {bcc} is among its recipients.",
+            "The BCC address {bcc} is not among its recipients.",
+        ),
+        remedy="Nothing to do. Leave the BCC address out when an e-mail is not to be logged.",
+    ),
+    _admission(
+        sent.sent_label,
+        "Log label",
+        summary="It carries the account's log label or category.",
+        told=("It carries the label “{label}”.", "It does not carry the label “{label}”."),
+        remedy="Nothing to do. Do not label what is not to be logged.",
+    ),
+    _admission(
+        sent.sent_known,
+        "Sent to a contact",
+        summary="A recipient is a contact, and the account logs all mail with contacts.",
+        told=(
+            "A recipient ({recipients}) is a contact, and all mail with contacts is logged.",
+            "No recipient is a contact, or mail is not logged for that alone.",
+        ),
+        remedy="An admin can switch off `log_all_known`.",
+        switch="log_all_known",
+    ),
+    _admission(
+        sent.sent_in_thread,
+        "Own reply in a thread",
+        summary="It answers a logged thread, and the account logs users' own replies.",
+        told=(
+            "It answers a logged thread, and users' own replies are logged.",
+            "It answers no logged thread, or own replies are not logged for that alone.",
+        ),
+        remedy="An admin can switch off `log_own_replies`.",
+        switch="log_own_replies",
+    ),
+    Rule(
+        "not-ticked",
+        Part.SENT,
+        Effect.REFUSES,
+        "Log not ticked",
+        "Nothing says that this sent e-mail is to be logged; replies to it are not logged either.",
+        "It has neither the BCC address {bcc} nor the label “{label}”.",
+        "Something says that it is to be logged.",
+        "Put the log label on it (this works later too), or use the BCC address next time.",
+        "",
+        sent.not_ticked,
+    ),
+)
+
+_COPIES = (
+    Rule(
+        "duplicate",
+        Part.COPY,
+        Effect.JOINS,
+        "Logged already",
+        "The same e-mail was logged from another mailbox; this copy was added to it.",
+        "The same e-mail was logged from another mailbox; this copy was added to it.",
+        "No other copy of it was logged.",
+        "Nothing to do.",
+    ),
+)
+
+RULES: tuple[Rule, ...] = (*_INCOMING, *_SENT, *_COPIES)
+BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}
