@@ -15,6 +15,7 @@ import flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 import sandbox.google.app
+import sandbox.google.control
 import sandbox.microsoft.app
 from sandbox import control, page, people
 from sandbox.dns import Server
@@ -44,7 +45,9 @@ def create_app(world: World) -> flask.Flask:
     """The whole sandbox as one WSGI application."""
     app = flask.Flask("sandbox", root_path=str(page.FOLDER), template_folder="templates")
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.register_blueprint(control.blueprint(world))
+    steering = control.blueprint(world)
+    sandbox.google.control.add_routes(world, steering)
+    app.register_blueprint(steering)
     app.register_blueprint(page.blueprint(world))
     app.register_blueprint(sandbox.google.app.blueprint(world))
     app.register_blueprint(sandbox.microsoft.app.blueprint(world))

@@ -193,3 +193,9 @@ def reply(raw: bytes, sender_line: str, text: str, subject: str | None = None) -
         in_reply_to=answered or None,
         references=(*refers_to(raw), answered) if answered else (),
     )
+
+
+def bare(line: str) -> str:
+    """The address of "Bob <bob@globex.test>", lower case; "" when there is none."""
+    found = getaddresses([line])
+    return found[0][1].lower() if found else ""
