@@ -109,9 +109,11 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def database(database_url: str) -> Iterator["Database"]:
     """A migrated, empty database, once on SQLite and once on PostgreSQL."""
+    from crm import guard
     from crm.database import Database
 
     opened = Database(database_url)
+    guard.install(opened.engine)
     yield opened
     opened.close()
 

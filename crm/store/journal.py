@@ -1,0 +1,144 @@
+"""The journal as people read it, and how long it is kept."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, select
+
+from crm.store import paging, sql
+from crm.store.paging import Page
+from crm.tables import JournalRow, PendingMessage
+
+KEPT_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The newest verdict on one message of a mailbox. `at` is when it was received, or where that
+    is not known, first looked at."""
+
+    id: int
+    mailbox_id: int
+    provider_id: str
+    sender: str
+    received_at: datetime | None
+    at: datetime
+    verdict: str
+    rule: str
+    decided_at: datetime
+    email_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows to show; empty fields do not narrow. `sender` is a part of the address, times are
+    those of `Entry.at`."""
+
+    sender: str = ""
+    rule: str = ""
+    verdict: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """How many messages of one day (UTC, ISO date) got one verdict."""
+
+    day: str
+    verdict: str
+    number: int
+
+
+_COLUMNS = (
+    JournalRow.id,
+    JournalRow.mailbox_id,
+    JournalRow.provider_id,
+    JournalRow.sender,
+    JournalRow.received_at,
+    JournalRow.at,
+    JournalRow.verdict,
+    JournalRow.rule,
+    JournalRow.decided_at,
+    JournalRow.email_id,
+)
+
+
+def rows(
+    conn: Connection,
+    account_id: int,
+    mailbox_id: int,
+    wanted: Filter,
+    after: str = "",
+    limit: int = 50,
+) -> Page[Entry]:
+    """Rows of one mailbox, newest first. Raises paging.WrongCursor for a wrong `after`."""
+    table = JournalRow
+    query = select(*_COLUMNS).where(table.account_id == account_id, table.mailbox_id == mailbox_id)
+    if wanted.sender:
+        query = query.where(table.sender.contains(wanted.sender.strip().lower(), autoescape=True))
+    if wanted.rule:
+        query = query.where(table.rule == wanted.rule)
+    if wanted.verdict:
+        query = query.where(table.verdict == wanted.verdict)
+    if wanted.since:
+        query = query.where(table.at >= wanted.since)
+    if wanted.until:
+        query = query.where(table.at < wanted.until)
+    if after:
+        query = query.where(paging.after(after, table.at, table.id))
+    query = query.order_by(table.at.desc(), table.id.desc()).limit(limit + 1)
+    found = [Entry(*row) for row in conn.execute(query)]
+    return paging.page(found, limit, [paging.cursor(each.at, each.id) for each in found])
+
+
+def row(conn: Connection, account_id: int, journal_id: int) -> Entry | None:
+    query = select(*_COLUMNS).where(
+        JournalRow.account_id == account_id, JournalRow.id == journal_id
+    )
+    found = conn.execute(query).first()
+    return Entry(*found) if found else None
+
+
+def days(conn: Connection, account_id: int, mailbox_id: int, since: datetime) -> list[Day]:
+    """Counts by day and verdict since then, newest day first."""
+    table = JournalRow
+    as_text = func.strftime("%Y-%m-%d", table.at)
+    if conn.dialect.name == "postgresql":
+        as_text = func.to_char(func.timezone("UTC", table.at), "YYYY-MM-DD")
+    day = as_text.label("day")
+    query = (
+        select(day, table.verdict, func.count())
+        .where(table.account_id == account_id, table.mailbox_id == mailbox_id, table.at >= since)
+        .group_by(day, table.verdict)
+        .order_by(day.desc(), table.verdict)
+    )
+    return [Day(*row) for row in conn.execute(query)]
+
+
+def given_up(conn: Connection, account_id: int) -> dict[int, int]:
+    """How many messages nobody will try again, by mailbox id: a person must look."""
+    table = PendingMessage
+    query = (
+        select(table.mailbox_id, func.count())
+        .where(table.account_id == account_id, table.next_at.is_(None))
+        .group_by(table.mailbox_id)
+    )
+    return {mailbox_id: number for mailbox_id, number in conn.execute(query)}  # noqa: C416
+
+
+def forget(conn: Connection, before: datetime, limit: int = 1000) -> int:
+    """Delete rows decided before then, in every account, at most `limit`; gives how many."""
+    old = (
+        select(JournalRow.id)
+        .where(JournalRow.decided_at < before)
+        .order_by(JournalRow.decided_at)
+        .limit(limit)
+    )
+    reason = "retention is the same for every account"
+    ids = conn.scalars(old.execution_options(all_accounts=reason)).all()
+    for some in sql.chunks(ids):
+        conn.execute(
+            delete(JournalRow).where(JournalRow.id.in_(some)).execution_options(all_accounts=reason)
+        )
+    return len(ids)
