@@ -1,0 +1,171 @@
+"""A Gmail mailbox as a `MailClient`."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from googleapiclient.http import HttpRequest
+
+from crm.model import Folder, Headers, Message, Ref, WatchState
+from infra.settings import Settings
+from providers.client import Cursor, Gone, Item, Page
+from providers.gmail import cursor as cursors
+from providers.gmail.api import api
+from providers.gmail.errors import About, OtherClient, translated
+from providers.gmail.history import is_user_label, items_of
+from providers.gmail.payload import decoded, headers_of, message_of
+from providers.gmail.transport import authorized
+from providers.tokens import TokenSource
+
+PAGE_SIZE = 500  # records or messages a page; Gmail's most
+BATCH_SIZE = 10  # more at once is answered with 429 even on an idle mailbox
+NAMES_KEPT = timedelta(hours=1)  # display names of labels may be this old
+RESOURCE = "mailbox"
+
+
+class GmailClient:
+    """Lists by history, reads by messages.get. Every request goes through `_run`."""
+
+    def __init__(
+        self,
+        access: TokenSource,
+        settings: Settings,
+        page_size: int = PAGE_SIZE,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._api = api(settings.gmail_api_url)
+        self._http = authorized(access)
+        self._topic = settings.google_pubsub_topic
+        self._page_size = page_size
+        self._clock = clock
+        self._names: dict[str, str] = {}  # user labels: id to display name
+        self._names_read: datetime | None = None
+
+    def baseline(self) -> Cursor:
+        return cursors.Position(self._mailbox_id()).text()
+
+    def changes(self, cursor: Cursor) -> Iterator[Page]:
+        """Every page carries the id of its last record, never the mailbox's own: a push and that
+        id can be ahead of the records."""
+        position = cursors.read(cursor)
+        start, token = position.id, ""
+        while True:
+            answer = self._run(self._api.history(start, token, self._page_size), About.HISTORY)
+            records = answer.get("history", ())
+            if records:
+                position = position.listed(int(records[-1]["id"]))
+            token = answer.get("nextPageToken", "")
+            if not token:
+                position = position.complete(int(answer["historyId"]), self._clock())
+            yield Page(items_of(records), position.text())
+            if not token:
+                return
+
+    def since(self, when: datetime) -> Iterator[Page]:
+        """By search, whose dates are epoch seconds and exclusive."""
+        cursor, token = self.baseline(), ""
+        query = f"after:{int(when.timestamp()) - 1}"
+        while True:
+            answer = self._run(self._api.search(query, token, self._page_size))
+            found = answer.get("messages", ())
+            token = answer.get("nextPageToken", "")
+            items = tuple(Item(Ref(one["id"], one.get("threadId", ""))) for one in found)
+            yield Page(items, "" if token else cursor)
+            if not token:
+                return
+
+    def headers(self, refs: Sequence[Ref]) -> Sequence[Headers | None]:
+        """One request a message, ten of them in one HTTP request."""
+        found: list[Any] = []
+        for start in range(0, len(refs), BATCH_SIZE):
+            found += self._metadata(refs[start : start + BATCH_SIZE])
+        names = self._labels_of(answer for answer in found if answer)
+        return [headers_of(one, self._named(one, names)) if one else None for one in found]
+
+    def message(self, ref: Ref) -> Message:
+        answer = self._run(self._api.full(ref.id), About.MESSAGE)
+        names = self._labels_of([answer])
+        fetch = partial(self._attachment, ref.id)
+        return message_of(answer, self._named(answer, names), fetch)
+
+    def folders(self) -> Sequence[Folder]:
+        """None: Gmail's history covers all places."""
+        return ()
+
+    def follow(self, folders: Sequence[Folder], cursor: Cursor, since: datetime) -> Cursor:
+        del folders, since
+        return cursor
+
+    def watch(self, have: Sequence[WatchState]) -> Sequence[WatchState]:
+        """Announcements to the Pub/Sub topic; () where none is set. Gmail's answer also has a
+        history id: it is not a cursor, since nothing up to it has been listed."""
+        del have
+        if not self._topic:
+            return ()
+        request = partial(self._api.watch, self._topic)
+        try:
+            answer = self._run(request(), About.WATCH)
+        except OtherClient:
+            self._run(self._api.stop())
+            answer = self._run(request(), About.WATCH)
+        expires = datetime.fromtimestamp(int(answer["expiration"]) / 1000, UTC)
+        return (WatchState(RESOURCE, "", expires),)
+
+    def unwatch(self, have: Sequence[WatchState]) -> None:
+        del have
+        if self._topic:
+            self._run(self._api.stop())
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _run(self, request: HttpRequest, about: About = About.MAILBOX) -> Any:
+        with translated(about, self._clock):
+            return request.execute(http=self._http)
+
+    def _mailbox_id(self) -> int:
+        return int(self._run(self._api.profile())["historyId"])
+
+    def _metadata(self, refs: Sequence[Ref]) -> list[Any]:
+        """The answers for `refs`, None for what is gone."""
+        answers: dict[str, Any] = {}
+        errors: list[Exception] = []
+
+        def keep(number: str, answer: Any, error: Exception | None) -> None:
+            answers[number] = answer
+            try:
+                with translated(About.MESSAGE, self._clock):
+                    if error is not None:
+                        raise error
+            except Gone:
+                answers[number] = None
+            except Exception as meant:  # noqa: BLE001 - raised below, outside the library's loop
+                errors.append(meant)
+
+        self._http.credentials.ready()
+        batch = self._api.batch([self._api.metadata(ref.id) for ref in refs], keep)
+        with translated(About.MAILBOX, self._clock):
+            batch.execute(http=self._http)
+        if errors:
+            raise errors[0]
+        return [answers[str(number)] for number in range(len(refs))]
+
+    def _attachment(self, message: str, attachment: str) -> bytes:
+        answer = self._run(self._api.attachment(message, attachment), About.MESSAGE)
+        return decoded(answer.get("data", ""))
+
+    def _labels_of(self, answers: Iterable[Any]) -> dict[str, str]:
+        """Display names by label id, read again when one of `answers` has an id without a name."""
+        ids = {label for answer in answers for label in answer.get("labelIds", ())}
+        wanted = {label for label in ids if is_user_label(label)}
+        fresh = self._names_read is not None and self._clock() - self._names_read < NAMES_KEPT
+        if wanted and not (fresh and wanted <= self._names.keys()):
+            labels = self._run(self._api.labels()).get("labels", ())
+            self._names = {one["id"]: one["name"] for one in labels if one.get("type") == "user"}
+            self._names_read = self._clock()
+        return self._names
+
+    @staticmethod
+    def _named(answer: Any, names: dict[str, str]) -> set[str]:
+        return {names[label] for label in answer.get("labelIds", ()) if label in names}

@@ -1,0 +1,170 @@
+"""What Gmail's answers and a broken network mean, as one table."""
+
+import http.client
+import json
+import re
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import httplib2
+from google.auth.exceptions import GoogleAuthError, RefreshError
+from googleapiclient.errors import BatchError, HttpError
+
+from providers import causes
+from providers.client import CursorExpired, Gone, Operator, ProviderError, Reconnect, Retry
+from providers.waiting import retry_after, until
+
+NEXT_MINUTE = 60.0  # seconds; quotas are counted by the minute
+NOT_FOUND = 404
+SERVER_ERROR = 500
+
+_WHEN = re.compile(r"retry after (\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)", re.IGNORECASE)
+
+
+class About(StrEnum):
+    """What a request was for: the same status means other things for each."""
+
+    MAILBOX = "mailbox"
+    HISTORY = "history"
+    MESSAGE = "message"
+    WATCH = "watch"
+
+
+class OtherClient(Exception):
+    """Another watch of this project holds the mailbox: end it, then watch again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A refusal, as far as it is looked at; nothing of it is shown to anybody."""
+
+    status: int
+    reasons: frozenset[str]  # `errors[].reason`, `details[].reason` and `status`, lower-cased
+    message: str
+    headers: Mapping[str, str]
+    about: About
+    now: datetime
+
+    def says(self, *parts: str) -> bool:
+        return any(part in self.message.lower() for part in parts)
+
+
+def read(error: HttpError, about: About, now: datetime) -> Answer:
+    """An `HttpError`, taken apart; a body that is no JSON gives no reasons."""
+    try:
+        body = json.loads(error.content)["error"]
+        inner = [*body.get("errors", ()), *body.get("details", ())]
+        found = {str(one["reason"]) for one in inner if isinstance(one, dict) and "reason" in one}
+        found.add(str(body.get("status", "")))
+        message = str(body.get("message", ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        found, message = set(), ""
+    reasons = frozenset(reason.lower() for reason in found)
+    return Answer(int(error.resp.status), reasons, message, error.resp, about, now)
+
+
+def meaning(answer: Answer) -> ProviderError | OtherClient | None:
+    """What the caller must do next; None for a refusal that the table does not know."""
+    for matches, outcome in _TABLE:
+        if matches(answer):
+            return outcome(answer)
+    return None
+
+
+@contextmanager
+def translated(about: About, now: Callable[[], datetime]) -> Iterator[None]:
+    """Inside it, what goes wrong on the way to Gmail or there is raised as a `ProviderError`."""
+    try:
+        yield
+    except HttpError as error:
+        found = meaning(read(error, about, now()))
+        if found is None:
+            raise
+        raise found from None
+    except RefreshError as error:
+        if error.retryable:
+            raise Retry(None, "sign-in") from error
+        raise Reconnect(causes.REVOKED) from error
+    except (GoogleAuthError, httplib2.HttpLib2Error, http.client.HTTPException) as error:
+        raise Retry(None, f"network: {type(error).__name__}") from error
+    except (OSError, ssl.SSLError) as error:
+        raise Retry(None, f"network: {type(error).__name__}") from error
+    except (BatchError, ValueError, IndexError) as error:
+        # googleapiclient lets these out when an answer is cut short or is no JSON.
+        raise Retry(None, f"unreadable answer: {type(error).__name__}") from error
+
+
+def _wait(answer: Answer) -> float | None:
+    """The stated waiting time: Gmail writes it into the message, others into a header."""
+    found = _WHEN.search(answer.message)
+    if found:
+        try:
+            return until(datetime.fromisoformat(found[1]), answer.now)
+        except ValueError:
+            return None
+    return retry_after(answer.headers.get("retry-after"), answer.now)
+
+
+def _status(*wanted: int) -> Callable[[Answer], bool]:
+    return lambda answer: answer.status in wanted
+
+
+def _reason(status: int, *reasons: str) -> Callable[[Answer], bool]:
+    return lambda answer: answer.status == status and not answer.reasons.isdisjoint(reasons)
+
+
+def _about(about: About, *statuses: int) -> Callable[[Answer], bool]:
+    return lambda answer: answer.about is about and answer.status in statuses
+
+
+def _reconnect(cause: str) -> Callable[[Answer], ProviderError]:
+    return lambda answer: Reconnect(cause, str(answer.status))
+
+
+def _operator(cause: str) -> Callable[[Answer], ProviderError]:
+    return lambda answer: Operator(cause, str(answer.status))
+
+
+def _retry(default: float | None = None) -> Callable[[Answer], ProviderError]:
+    def outcome(answer: Answer) -> ProviderError:
+        wait = _wait(answer)
+        return Retry(default if wait is None else wait, f"Gmail answered {answer.status}")
+
+    return outcome
+
+
+# The first row that matches decides.
+_TABLE: tuple[
+    tuple[Callable[[Answer], bool], Callable[[Answer], ProviderError | OtherClient]], ...
+] = (
+    (lambda a: a.says("only one user push notification client"), lambda _: OtherClient()),
+    (_status(408, 429), _retry()),
+    (lambda a: a.status >= SERVER_ERROR, _retry()),
+    (_reason(403, "dailylimitexceeded", "quotaexceeded"), _operator(causes.PROJECT_QUOTA)),
+    (_reason(403, "ratelimitexceeded", "userratelimitexceeded"), _retry(NEXT_MINUTE)),
+    (_reason(403, "accessnotconfigured", "service_disabled"), _operator(causes.API_NOT_ENABLED)),
+    (_reason(403, "domainpolicy"), _reconnect(causes.ADMIN_BLOCKED)),
+    (
+        _reason(403, "insufficientpermissions", "access_token_scope_insufficient"),
+        _reconnect(causes.SCOPE_MISSING),
+    ),
+    (
+        lambda a: a.status == 403 and a.says("metadata scope", "insufficient"),
+        _reconnect(causes.SCOPE_MISSING),
+    ),
+    (_status(401), _reconnect(causes.REVOKED)),
+    (_reason(400, "failedprecondition", "failed_precondition"),
+     _reconnect(causes.MAILBOX_UNAVAILABLE)),
+    (_about(About.WATCH, 400, 403, 404), _operator(causes.PUSH_TOPIC)),
+    (_status(403), _reconnect(causes.REFUSED)),
+    (_about(About.HISTORY, NOT_FOUND), lambda _: CursorExpired()),
+    (lambda a: a.about is About.HISTORY and a.status == 400 and a.says("historyid"),
+     lambda _: CursorExpired()),
+    (_about(About.MESSAGE, NOT_FOUND, 410), lambda _: Gone()),
+    (lambda a: a.about is About.MESSAGE and a.status == 400 and a.says("invalid id"),
+     lambda _: Gone()),
+)  # fmt: skip

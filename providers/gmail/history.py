@@ -1,0 +1,50 @@
+"""Gmail's history records and labels, read (pure)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from crm.model import Place, Ref
+from providers.client import Item
+
+_PLACES = (
+    (frozenset({"TRASH"}), Place.TRASH),
+    (frozenset({"SPAM"}), Place.JUNK),
+    (frozenset({"DRAFT", "CHAT", "SCHEDULED"}), Place.DRAFT),
+    (frozenset({"SENT"}), Place.SENT),
+)
+_ADDED = frozenset({"INBOX", "SENT", "SPAM", "TRASH"})  # system labels whose coming matters
+_REMOVED = frozenset({"SPAM", "TRASH", "DRAFT"})  # and whose going does
+
+
+def place_of(labels: Iterable[str]) -> Place:
+    """Where a message with these label ids lies (rules `draft`, `junk`, `trash`, `folder`)."""
+    held = frozenset(labels)
+    return next((place for marks, place in _PLACES if marks & held), Place.FOLLOWED)
+
+
+def is_user_label(label: str) -> bool:
+    """System labels (UNREAD, CATEGORY_SOCIAL, YELLOW_STAR, ...) are capitals; their list is open."""
+    return not label.isupper()
+
+
+def items_of(records: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
+    """The messages that records tell of, each once, in the order of its first record, with the
+    place of its last. A change of read state, stars or categories is none."""
+    items: dict[str, Item] = {}
+    for record in records:
+        for message in _told(record):
+            labels = message.get("labelIds")  # not promised: without them the place is not known
+            place = None if labels is None else place_of(labels)
+            items[message["id"]] = Item(Ref(message["id"], message.get("threadId", "")), place)
+    return tuple(items.values())
+
+
+def _told(record: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    for change in record.get("messagesAdded", ()):
+        yield change["message"]
+    for change in record.get("labelsAdded", ()):
+        if any(label in _ADDED or is_user_label(label) for label in change.get("labelIds", ())):
+            yield change["message"]
+    for change in record.get("labelsRemoved", ()):
+        if not _REMOVED.isdisjoint(change.get("labelIds", ())):
+            yield change["message"]
