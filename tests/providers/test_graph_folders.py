@@ -1,0 +1,50 @@
+import pytest
+
+from crm.model import Folder
+from tests.providers.graph_mailbox import rule
+
+
+def test_inbox_sent_and_junk_are_always_listed(box):
+    assert box.client.folders() == (
+        Folder("IN", "Posteingang", "inbox"),
+        Folder("SENT", "Gesendet", "sent"),
+        Folder("JUNK", "Junk", "junk"),
+    )
+
+
+def test_targets_of_enabled_rules_are_followed_once_each_by_their_canonical_id(box):
+    box.rules = [
+        rule("move", moveToFolder="CUST-alias"),
+        rule("again", copyToFolder="CUST"),
+        rule("copy", copyToFolder="GLOBEX"),
+        rule("off", enabled=False, moveToFolder="ROOT"),
+    ]
+    found = [folder for folder in box.client.folders() if folder.reason == "rule"]
+    assert found == [
+        Folder("CUST", "Customers", "rule", "move"),
+        Folder("GLOBEX", "Globex", "rule", "copy"),
+    ]
+
+
+def test_a_rule_in_error_counts_while_its_folder_is_there(box):
+    box.rules = [rule("err", error=True, moveToFolder="CUST"), rule("gone", moveToFolder="NONE")]
+    assert [f.id for f in box.client.folders() if f.reason == "rule"] == ["CUST"]
+
+
+@pytest.mark.parametrize("target", ["JUNK", "SPAM", "BIN", "OLD", "OLDER", "DRAFT", "OUT", "IN"])
+def test_junk_trash_drafts_and_what_lies_below_are_never_followed(box, target):
+    box.rules = [rule("r", moveToFolder=target)]
+    assert [f for f in box.client.folders() if f.reason == "rule"] == []
+
+
+def test_a_read_only_rule_has_no_actions(box):
+    box.rules = [{"id": "r", "isEnabled": True, "isReadOnly": True, "sequence": 1}]
+    assert len(box.client.folders()) == 3
+
+
+def test_rules_are_read_every_time_and_well_known_folders_once(box):
+    client = box.client
+    client.folders()
+    box.rules = [rule("new", moveToFolder="CUST")]
+    assert "CUST" in {folder.id for folder in client.folders()}
+    assert len(box.asked("mailFolders/inbox?")) == 1
