@@ -88,7 +88,7 @@ def rows(
     if after:
         query = query.where(paging.after(after, table.at, table.id))
     query = query.order_by(table.at.desc(), table.id.desc()).limit(limit + 1)
-    found = [Entry(*row) for row in conn.execute(query)]
+    found = [Entry(**row._asdict()) for row in conn.execute(query)]
     return paging.page(found, limit, [paging.cursor(each.at, each.id) for each in found])
 
 
@@ -97,7 +97,7 @@ def row(conn: Connection, account_id: int, journal_id: int) -> Entry | None:
         JournalRow.account_id == account_id, JournalRow.id == journal_id
     )
     found = conn.execute(query).first()
-    return Entry(*found) if found else None
+    return Entry(**found._asdict()) if found else None
 
 
 def days(conn: Connection, account_id: int, mailbox_id: int, since: datetime) -> list[Day]:

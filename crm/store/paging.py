@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy.orm import InstrumentedAttribute
 
 T = TypeVar("T")
+Column: TypeAlias = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 
 class WrongCursor(ValueError):
@@ -26,7 +28,7 @@ def cursor(when: datetime, row_id: int) -> str:
     return f"{when.isoformat()}~{row_id}"
 
 
-def after(text: str, when: ColumnElement[Any], row_id: ColumnElement[Any]) -> ColumnElement[bool]:
+def after(text: str, when: Column, row_id: Column) -> ColumnElement[bool]:
     """What follows a cursor where the newest comes first. Raises WrongCursor."""
     written, _, number = text.rpartition("~")
     try:

@@ -1,0 +1,329 @@
+"""Contacts, their addresses, companies and deals."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
+from sqlalchemy.sql import Select
+
+from crm.addresses import normalise
+from crm.database import alone
+from crm.store import again, sql
+from crm.tables import Company, Contact, ContactAddress, Deal, DealContact, EmailContact
+
+
+class AddressOfAnother(Exception):
+    """The address belongs to another contact, whose id is `contact_id`."""
+
+    def __init__(self, contact_id: int) -> None:
+        super().__init__("the address belongs to another contact")
+        self.contact_id = contact_id
+
+
+class NotAnAddress(ValueError):
+    """The text is no e-mail address."""
+
+
+class NoSuchContact(LookupError):
+    """The account has no such contact."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyRow:
+    id: int
+    name: str
+    domain: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DealRow:
+    id: int
+    name: str
+    open: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """A contact in a list. `emails` is how many e-mails stand on its timeline."""
+
+    id: int
+    name: str
+    addresses: tuple[str, ...]
+    company: CompanyRow | None
+    emails: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A new contact, or one with a new address, and the mailboxes to wake: messages in them were
+    refused because their sender was unknown, and are judged again."""
+
+    contact_id: int
+    woken: frozenset[int] = frozenset()
+
+
+def add_contact(
+    conn: Connection,
+    account_id: int,
+    name: str,
+    addresses: Collection[str],
+    now: datetime,
+    company_id: int | None = None,
+) -> Added:
+    """Add a contact. Raises NotAnAddress, or AddressOfAnother when one of `addresses` is taken; then
+    the transaction must be rolled back."""
+    alone(conn, account_id)
+    if company_id is not None:
+        _check_company(conn, account_id, company_id)
+    values = {
+        "account_id": account_id,
+        "name": name.strip(),
+        "company_id": company_id,
+        "created_at": now,
+    }
+    made: int = conn.execute(insert(Contact).values(values).returning(Contact.id)).scalar_one()
+    return Added(made, _claim(conn, account_id, made, addresses, now))
+
+
+def add_address(
+    conn: Connection, account_id: int, contact_id: int, address: str, now: datetime
+) -> Added:
+    """Give a contact one more address; twice is once. Raises NoSuchContact, NotAnAddress,
+    AddressOfAnother."""
+    alone(conn, account_id)
+    _check(conn, account_id, contact_id)
+    return Added(contact_id, _claim(conn, account_id, contact_id, [address], now))
+
+
+def remove_address(conn: Connection, account_id: int, contact_id: int, address: str) -> None:
+    """Take an address away from a contact; what was logged stays."""
+    table = ContactAddress
+    conn.execute(
+        delete(table).where(
+            table.account_id == account_id,
+            table.contact_id == contact_id,
+            table.address == normalise(address),
+        )
+    )
+
+
+def rename(conn: Connection, account_id: int, contact_id: int, name: str) -> None:
+    """Raises NoSuchContact."""
+    _change(conn, account_id, contact_id, {"name": name.strip()})
+
+
+def set_company(conn: Connection, account_id: int, contact_id: int, company_id: int | None) -> None:
+    """Make a company the contact's primary one. Raises NoSuchContact, LookupError."""
+    if company_id is not None:
+        _check_company(conn, account_id, company_id)
+    _change(conn, account_id, contact_id, {"company_id": company_id})
+
+
+def company(conn: Connection, account_id: int, name: str, domain: str = "") -> int:
+    """Id of the company with this domain, else (without a domain) with this name; made where there
+    is none."""
+    domain = domain.strip().lower()
+    alone(conn, account_id)
+    wanted = Company.domain == domain if domain else Company.name == name.strip()
+    query = select(Company.id).where(Company.account_id == account_id, wanted).order_by(Company.id)
+    found = conn.scalar(query.limit(1))
+    if found is not None:
+        return found
+    values = {"account_id": account_id, "name": name.strip() or domain, "domain": domain or None}
+    made: int = conn.execute(insert(Company).values(values).returning(Company.id)).scalar_one()
+    return made
+
+
+def add_deal(
+    conn: Connection, account_id: int, name: str, contact_ids: Collection[int], now: datetime
+) -> int:
+    """Add an open deal with these contacts. Raises NoSuchContact."""
+    for contact_id in sorted(set(contact_ids)):
+        _check(conn, account_id, contact_id)
+    values = {"account_id": account_id, "name": name.strip(), "open": True, "created_at": now}
+    made: int = conn.execute(insert(Deal).values(values).returning(Deal.id)).scalar_one()
+    rows = [
+        {"account_id": account_id, "deal_id": made, "contact_id": each}
+        for each in sorted(set(contact_ids))
+    ]
+    sql.add_missing(conn, DealContact, rows)
+    return made
+
+
+def close_deal(conn: Connection, account_id: int, deal_id: int) -> None:
+    conn.execute(
+        update(Deal).where(Deal.account_id == account_id, Deal.id == deal_id).values(open=False)
+    )
+
+
+def find(conn: Connection, account_id: int, address: str) -> ContactRow | None:
+    """The contact with this address."""
+    table = ContactAddress
+    contact_id = conn.scalar(
+        select(table.contact_id).where(
+            table.account_id == account_id, table.address == normalise(address)
+        )
+    )
+    return None if contact_id is None else contact(conn, account_id, contact_id)
+
+
+def contact(conn: Connection, account_id: int, contact_id: int) -> ContactRow | None:
+    found = _rows(conn, account_id, _select(account_id).where(Contact.id == contact_id))
+    return found[0] if found else None
+
+
+def listing(
+    conn: Connection, account_id: int, search: str = "", offset: int = 0, limit: int = 50
+) -> list[ContactRow]:
+    """Contacts by name; `search` is a part of the name or of an address."""
+    query = _select(account_id)
+    if text := search.strip():
+        address = exists().where(
+            ContactAddress.account_id == account_id,
+            ContactAddress.contact_id == Contact.id,
+            ContactAddress.address.contains(text.lower(), autoescape=True),
+        )
+        named = func.lower(Contact.name).contains(text.lower(), autoescape=True)
+        query = query.where(or_(named, address))
+    query = query.order_by(func.lower(Contact.name), Contact.id).offset(offset).limit(limit)
+    return _rows(conn, account_id, query)
+
+
+def deals(conn: Connection, account_id: int, contact_id: int) -> list[DealRow]:
+    """The contact's deals, open ones first, newest first."""
+    query = (
+        select(Deal.id, Deal.name, Deal.open, Deal.created_at)
+        .join(DealContact, DealContact.deal_id == Deal.id)
+        .where(
+            Deal.account_id == account_id,
+            DealContact.account_id == account_id,
+            DealContact.contact_id == contact_id,
+        )
+        .order_by(Deal.open.desc(), Deal.created_at.desc(), Deal.id.desc())
+    )
+    return [DealRow(*row) for row in conn.execute(query)]
+
+
+def companies(conn: Connection, account_id: int) -> list[CompanyRow]:
+    """All companies of the account, by name."""
+    query = (
+        select(Company.id, Company.name, Company.domain)
+        .where(Company.account_id == account_id)
+        .order_by(func.lower(Company.name), Company.id)
+    )
+    return [CompanyRow(*row) for row in conn.execute(query)]
+
+
+def _claim(
+    conn: Connection, account_id: int, contact_id: int, addresses: Collection[str], now: datetime
+) -> frozenset[int]:
+    """Give addresses to a contact and have refused messages of theirs judged again."""
+    wanted = sorted({normalise(address) for address in addresses})
+    if "" in wanted:
+        raise NotAnAddress
+    rows = [
+        {"account_id": account_id, "contact_id": contact_id, "address": each} for each in wanted
+    ]
+    sql.add_missing(conn, ContactAddress, rows)
+    table = ContactAddress
+    for some in sql.chunks(wanted):
+        other = conn.scalar(
+            select(table.contact_id).where(
+                table.account_id == account_id,
+                table.address.in_(some),
+                table.contact_id != contact_id,
+            )
+        )
+        if other is not None:
+            raise AddressOfAnother(other)
+    touched = again.after_new_addresses(conn, account_id, wanted, now)
+    return frozenset(again.wake(conn, account_id, touched, now))
+
+
+def _change(conn: Connection, account_id: int, contact_id: int, values: sql.Row) -> None:
+    changed = conn.execute(
+        update(Contact)
+        .where(Contact.account_id == account_id, Contact.id == contact_id)
+        .values(values)
+    )
+    if not changed.rowcount:
+        raise NoSuchContact
+
+
+def _check(conn: Connection, account_id: int, contact_id: int) -> None:
+    query = select(Contact.id).where(Contact.account_id == account_id, Contact.id == contact_id)
+    if conn.scalar(query) is None:
+        raise NoSuchContact
+
+
+def _check_company(conn: Connection, account_id: int, company_id: int) -> None:
+    query = select(Company.id).where(Company.account_id == account_id, Company.id == company_id)
+    if conn.scalar(query) is None:
+        raise LookupError("no such company")
+
+
+def _select(account_id: int) -> Select[int, str, datetime, int | None]:
+    return select(Contact.id, Contact.name, Contact.created_at, Contact.company_id).where(
+        Contact.account_id == account_id
+    )
+
+
+def _rows(
+    conn: Connection, account_id: int, query: Select[int, str, datetime, int | None]
+) -> list[ContactRow]:
+    rows = conn.execute(query).all()
+    ids = [row.id for row in rows]
+    addresses = _addresses(conn, account_id, ids)
+    numbers = _numbers(conn, account_id, ids)
+    of_company = _companies(conn, account_id, [row.company_id for row in rows if row.company_id])
+    return [
+        ContactRow(
+            id=row.id,
+            name=row.name,
+            addresses=tuple(addresses.get(row.id, ())),
+            company=of_company.get(row.company_id) if row.company_id else None,
+            emails=numbers.get(row.id, 0),
+            created_at=row.created_at,
+        )
+        for row in rows
+    ]
+
+
+def _addresses(conn: Connection, account_id: int, ids: list[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    table = ContactAddress
+    for some in sql.chunks(ids):
+        query = (
+            select(table.contact_id, table.address)
+            .where(table.account_id == account_id, table.contact_id.in_(some))
+            .order_by(table.id)
+        )
+        for contact_id, address in conn.execute(query):
+            found.setdefault(contact_id, []).append(address)
+    return found
+
+
+def _numbers(conn: Connection, account_id: int, ids: list[int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    table = EmailContact
+    for some in sql.chunks(ids):
+        query = (
+            select(table.contact_id, func.count())
+            .where(table.account_id == account_id, table.contact_id.in_(some))
+            .group_by(table.contact_id)
+        )
+        found.update((contact_id, number) for contact_id, number in conn.execute(query))
+    return found
+
+
+def _companies(conn: Connection, account_id: int, ids: list[int]) -> dict[int, CompanyRow]:
+    found: dict[int, CompanyRow] = {}
+    for some in sql.chunks(ids):
+        query = select(Company.id, Company.name, Company.domain).where(
+            Company.account_id == account_id, Company.id.in_(some)
+        )
+        found.update((row.id, CompanyRow(*row)) for row in conn.execute(query))
+    return found
