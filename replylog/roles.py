@@ -37,8 +37,12 @@ def share_metrics() -> None:
     if SHARED_FOLDER not in os.environ:
         folder = tempfile.mkdtemp(prefix="replylog-metrics-")
         os.environ[SHARED_FOLDER] = folder
-        owner = os.getpid()
-        atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+        atexit.register(_forget, folder, os.getpid())
+
+
+def _forget(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # forked children leave by the same door
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -3,14 +3,17 @@ environment whether it asks or not. Nothing here leaves the machine.
 """
 
 import itertools
+import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from tests import postgres, sandbox_process
 from tests.sandbox_process import Sandbox
@@ -32,6 +35,18 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.upper().startswith("REPLYLOG_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _clean_logs() -> Iterator[None]:
+    """A test that configures logging does so for itself only."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture
@@ -152,3 +167,16 @@ def sandbox(_sandbox: Sandbox) -> Sandbox:
     """A running sandbox whose world is as at its start."""
     _sandbox.reset()
     return _sandbox
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write down what was not run and why, for the end of `make test`."""
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    folder = terminalreporter.config.rootpath / "test-results"
+    if reasons and folder.is_dir():
+        lines = [f"  {count} tests: {reason}\n" for reason, count in reasons.most_common()]
+        (folder / "not-run.txt").write_text("".join(["Not run:\n", *lines]), encoding="utf-8")

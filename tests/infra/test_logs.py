@@ -4,20 +4,8 @@ import json
 import logging
 
 import pytest
-import structlog
 
 from infra import logs
-
-
-@pytest.fixture(autouse=True)
-def _restore():
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def lines(capsys) -> list[dict[str, object]]:
