@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 WEBHOOKS = "/webhooks/"
-THREADS = 16  # a worker; requests wait for the database or Redis, not for the processor
+THREADS = 8  # a worker; most of their time they wait for the database or Redis
 BACKLOG = 1024
 
 
@@ -60,6 +60,7 @@ def serve(what: str, host: str, port: int, workers: int) -> None:
         workers=workers,
         blocking_threads=THREADS,
         backlog=BACKLOG,
+        backpressure=2 * THREADS,
         respawn_failed_workers=True,
         workers_kill_timeout=8,
         log_level=LogLevels.warning,
