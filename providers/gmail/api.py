@@ -8,18 +8,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httplib2
-from googleapiclient.discovery import build_from_document
-from googleapiclient.discovery_cache import get_static_doc
+from googleapiclient import discovery_cache
+from googleapiclient.discovery import build_from_document  # type: ignore[attr-defined] # stubs
 from googleapiclient.http import BatchHttpRequest, HttpRequest
+
+if TYPE_CHECKING:
+    from googleapiclient._apis.gmail.v1 import GmailResource
 
 METADATA_HEADERS = (
     "From", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "In-Reply-To", "References",
     "Auto-Submitted", "List-Id", "List-Unsubscribe", "Precedence", "Content-Type", "Return-Path",
     "X-Auto-Response-Suppress",
 )  # fmt: skip
+
+_HISTORY_TYPES: Any = ["messageAdded", "labelAdded", "labelRemoved"]  # the stubs allow but one
 
 _MESSAGE = "message(id,threadId,labelIds)"
 HISTORY_FIELDS = (
@@ -35,11 +40,11 @@ FULL_FIELDS = "id,threadId,labelIds,internalDate,payload"
 class Api:
     """Requests to build; nothing is sent before they are executed."""
 
-    users: Any
-    messages: Any
-    attachments: Any
-    history_resource: Any
-    labels_resource: Any
+    users: "GmailResource.UsersResource"
+    messages: "GmailResource.UsersResource.MessagesResource"
+    attachments: "GmailResource.UsersResource.MessagesResource.AttachmentsResource"
+    history_resource: "GmailResource.UsersResource.HistoryResource"
+    labels_resource: "GmailResource.UsersResource.LabelsResource"
     batch_uri: str
 
     def profile(self) -> HttpRequest:
@@ -52,9 +57,9 @@ class Api:
         return self.history_resource.list(
             userId="me",
             startHistoryId=str(start),
-            historyTypes=["messageAdded", "labelAdded", "labelRemoved"],
+            historyTypes=_HISTORY_TYPES,
             maxResults=size,
-            pageToken=token or None,
+            **_page(token),
             fields=HISTORY_FIELDS,
             prettyPrint=False,
         )
@@ -66,7 +71,7 @@ class Api:
             q=query,
             includeSpamTrash=True,
             maxResults=size,
-            pageToken=token or None,
+            **_page(token),
             fields=LIST_FIELDS,
             prettyPrint=False,
         )
@@ -111,10 +116,14 @@ class Api:
         return batch
 
 
+def _page(token: str) -> dict[str, str]:
+    return {"pageToken": token} if token else {}
+
+
 @cache
 def api(root: str) -> Api:
     """Gmail's methods at `root` (no trailing slash)."""
-    service = build_from_document(
+    service: GmailResource = build_from_document(
         _document(), http=httplib2.Http(), client_options={"api_endpoint": f"{root}/"}
     )
     users = service.users()
@@ -132,5 +141,7 @@ def api(root: str) -> Api:
 @cache
 def _document() -> dict[str, Any]:
     """The description that ships with the library; it is not asked for over the network."""
-    document: dict[str, Any] = json.loads(get_static_doc("gmail", "v1"))
+    document: dict[str, Any] = json.loads(
+        discovery_cache.get_static_doc("gmail", "v1")  # type: ignore[no-untyped-call]
+    )
     return document

@@ -7,7 +7,7 @@ import http.client
 import ssl
 import threading
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import google_auth_httplib2
 import httplib2
@@ -16,6 +16,7 @@ from google.auth import credentials as google_credentials
 from providers.tokens import TokenSource
 
 TIMEOUT = 20  # seconds, to connect and between bytes
+Answer: TypeAlias = tuple[httplib2.Response[str], bytes]
 STALE = (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected)
 
 
@@ -43,20 +44,21 @@ class Connections(httplib2.Http):
     """Kept connections. Every call to Gmail may be repeated, so one that meets a connection which
     the server closed while it was idle is made again on a new one."""
 
-    def request(self, uri: str, *args: Any, **kwargs: Any) -> tuple[httplib2.Response, bytes]:
+    def request(self, uri: str, *args: Any, **kwargs: Any) -> Answer:
         if uri.startswith("https:"):
             kwargs["connection_type"] = KeptTls
         idle = bool(self.connections)
         try:
-            return super().request(uri, *args, **kwargs)
+            answer: Answer = super().request(uri, *args, **kwargs)
         except STALE:
             self.close()
             if not idle:
                 raise
-            return super().request(uri, *args, **kwargs)
+            answer = super().request(uri, *args, **kwargs)
         except Exception:
             self.close()  # half an answer may be left on the wire
             raise
+        return answer
 
     def __del__(self) -> None:
         self.close()
@@ -65,24 +67,24 @@ class Connections(httplib2.Http):
 class ThreadHttp:
     """The calling thread's connections, so that a client may be used by any one thread at a time."""
 
-    def request(self, uri: str, *args: Any, **kwargs: Any) -> tuple[httplib2.Response, bytes]:
+    def request(self, uri: str, *args: Any, **kwargs: Any) -> Answer:
         return _connections().request(uri, *args, **kwargs)
 
     def close(self) -> None:
         """The connections outlive a client: the thread's next mailbox uses them."""
 
 
-class MailboxCredentials(google_credentials.Credentials):  # type: ignore[misc] # untyped base
+class MailboxCredentials(google_credentials.Credentials):
     """google-auth's view of a `TokenSource`."""
 
     def __init__(self, access: TokenSource) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._access = access
 
     def before_request(self, request: Any, method: str, url: str, headers: Any) -> None:
         del request, method, url
         self.token = self._access.token()
-        self.apply(headers)
+        self.apply(headers)  # type: ignore[no-untyped-call]
 
     def ready(self) -> None:
         """Have a token: a batch renews where there is none, though the stored one may be good."""

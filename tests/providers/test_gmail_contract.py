@@ -1,0 +1,18 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.providers.contract import Contract
+from tests.providers.gmail_rig import GmailRig, settings_for
+from tests.sandbox_process import Sandbox
+
+
+@pytest.fixture
+def rig(sandbox: Sandbox) -> Iterator[GmailRig]:
+    made = GmailRig(sandbox, settings_for(sandbox))
+    yield made
+    made.close()
+
+
+class TestGmail(Contract):
+    nested_sizes = False
