@@ -1,44 +1,23 @@
 """One HTTP port for everything the sandbox plays, and DNS beside it."""
 
 import json
-import logging
 import signal
-import socket
 import sys
 import threading
 import time
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
 
 import flask
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 import sandbox.google.app
 import sandbox.google.control
 import sandbox.microsoft.app
-from sandbox import control, page, people
+import sandbox.microsoft.control
+from sandbox import control, page, people, server
 from sandbox.dns import Server
 from sandbox.faults import Fault
 from sandbox.world import World
-
-
-class _Handler(WSGIRequestHandler):
-    """Keep-alive, silent, one TCP segment per small answer."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-    timeout = 120  # seconds a kept connection may idle
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: counts tell what was asked."""
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Say nothing about broken connections either: breaking them is our job."""
-
-    def version_string(self) -> str:
-        return "sandbox"
 
 
 def create_app(world: World) -> flask.Flask:
@@ -47,6 +26,7 @@ def create_app(world: World) -> flask.Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     steering = control.blueprint(world)
     sandbox.google.control.add_routes(world, steering)
+    sandbox.microsoft.control.add_routes(world, steering)
     app.register_blueprint(steering)
     app.register_blueprint(page.blueprint(world))
     app.register_blueprint(sandbox.google.app.blueprint(world))
@@ -83,16 +63,9 @@ def _spoil_early(fault: Fault) -> flask.Response | None:
         headers = {"Content-Type": "application/json", **fault.headers}
         return flask.Response(fault.body, fault.status, headers)
     if fault.kind == "reset":
-        _reset_connection()
+        server.reset(flask.request.environ["sandbox.socket"])
+        return flask.Response(status=500)
     return None
-
-
-def _reset_connection() -> None:
-    """End the connection with RST: linger 0, then close without an answer."""
-    client = flask.request.environ["werkzeug.socket"]
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    client.close()
-    raise ConnectionResetError
 
 
 def _spoil_late(fault: Fault, response: flask.Response) -> flask.Response:
@@ -114,29 +87,25 @@ class Running:
     world: World
     url: str
     dns: str
-    _http: BaseWSGIServer
+    _http: server.Server
     _dns: Server
 
     def close(self) -> None:
         """Stop answering; returns when both ports are closed."""
         self.world.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
+        self._http.close()
         self._dns.close()
 
 
 def start(host: str = "127.0.0.1", port: int = 0, dns_port: int = 0) -> Running:
     """Start in the background (port 0 = any free one)."""
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     world = World()
     app = create_app(world)
-    http = make_server(host, port, app, threaded=True, request_handler=_Handler)
-    http.daemon_threads = True  # type: ignore[attr-defined]
-    http.block_on_close = False  # type: ignore[attr-defined]
+    http = server.Server(host, port)
     world.url = f"http://{host}:{http.port}"
     people.seed(world)
     names = Server(world, host, dns_port)
-    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    http.start(app)
     return Running(world, world.url, f"{host}:{names.port}", http, names)
 
 
