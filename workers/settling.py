@@ -9,13 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
-from crm.kinds import kind
-from crm.rules.decide import decide, refuse_by_place
-from crm.store.settle import Later, Logged, Outcome, Refused, Seen
 
+from crm.kinds import kind
 from crm.model import Context, Headers, Place, Ref, Verdict
+from crm.rules.decide import decide, refuse_by_place
 from crm.store import settle
-from crm.store.mailboxes import Mailbox
+from crm.store.settle import Contexts, Later, Logged, Outcome, Refused, Run, Seen
 from infra.metrics import counter
 from providers.client import Gone, Item, MailClient, Page, ProviderError, Retry
 from workers.queue import QueueDown
@@ -117,7 +116,7 @@ class Settling:
             outcomes.append(outcome)
         return outcomes
 
-    def _load(self, headers: Sequence[Headers]) -> tuple[settle.Contexts, dict[str, int]]:
+    def _load(self, headers: Sequence[Headers]) -> tuple[Contexts, dict[str, int]]:
         with self.runtime.database.read() as conn:
             return (
                 settle.load_context(conn, self.run.mailbox, headers),
