@@ -1,6 +1,7 @@
 """Subcommands that look at the database or change it: `db`, `user`, `mailbox`."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -66,9 +67,7 @@ def user_add(address: str, role: str | None, name: str, password_stdin: bool) ->
     mail = normalise(address)
     if not mail:
         raise click.ClickException(f"{address!r} is no e-mail address")
-    hashed = (
-        _hashed(click.get_text_stream("stdin").readline().rstrip("\n")) if password_stdin else ""
-    )
+    hashed = _hashed(sys.stdin.readline().rstrip("\n")) if password_stdin else ""
     try:
         _add(settings, mail, role, name, hashed)
     except AddressTaken:
