@@ -41,6 +41,11 @@ class Faults:
         with self._lock:
             self._faults.append(fault)
 
+    def remove(self, fault: Fault) -> None:
+        """Take one away; no harm when it is used up."""
+        with self._lock:
+            self._faults = [one for one in self._faults if one is not fault]
+
     def clear(self) -> None:
         with self._lock:
             self._faults.clear()
