@@ -127,7 +127,7 @@ class Entra:
                 raise EntraError("70003")
             grant, scopes, nonce = handler(form)
             self._tenant(tenant, grant)
-            return self._issue(form, grant, scopes, nonce, root), 200
+            return self.issue(form, grant, scopes, nonce, root), 200
         except EntraError as error:
             return error.body(), error.status
 
@@ -186,7 +186,7 @@ class Entra:
             del self.service.refresh[text]
         return grant, frozenset(asked - {".default"}) or grant.scopes, ""
 
-    def _issue(
+    def issue(
         self, form: dict[str, str], grant: Grant, scopes: frozenset[str], nonce: str, root: str
     ) -> Json:
         mailbox = self.service.mailbox(grant.address)

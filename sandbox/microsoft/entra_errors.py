@@ -11,24 +11,24 @@ NUMBERS: dict[str, tuple[str, str, str]] = {
     "50055": ("invalid_grant", "The password is expired.", "user_password_expired"),
     "50057": ("invalid_grant", "The user account is disabled.", ""),
     "50072": (
-        "interaction_required",
+        "invalid_grant",
         "The user must enroll in multi-factor authentication.",
         "basic_action",
     ),
     "50074": ("interaction_required", "Strong authentication is required.", "basic_action"),
     "50076": (
-        "interaction_required",
+        "invalid_grant",
         "Due to a configuration change made by your administrator, or because you moved to a new "
         "location, you must use multi-factor authentication to access the resource.",
         "basic_action",
     ),
     "50078": (
-        "interaction_required",
+        "invalid_grant",
         "Presented multi-factor authentication has expired.",
         "basic_action",
     ),
     "50079": (
-        "interaction_required",
+        "invalid_grant",
         "The user must enroll in multi-factor authentication.",
         "basic_action",
     ),
@@ -160,6 +160,6 @@ class EntraError(Exception):
         }
         if self.suberror:
             body["suberror"] = self.suberror
-        if self.error == "interaction_required" or self.number == "53003":
+        if self.suberror == "basic_action" or self.number == "53003":
             body["claims"] = '{"access_token":{"capolids":{"essential":true,"values":["sandbox"]}}}'
         return body
