@@ -1,13 +1,12 @@
 """Starts one role, or all of them, with what each needs around it: settings, Redis, logs, metrics."""
 
 import atexit
+import http.client
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,12 +144,15 @@ def run_all(host: str | None, port: int | None, workers: int) -> None:
 
 def _told(settings: Settings, host: str, port: int) -> bool:
     """Tell people where we are as soon as we answer there; whether that was so."""
-    name = f"[{host}]" if ":" in host else host.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    connection = http.client.HTTPConnection(name, port, timeout=1)
     try:
-        with urllib.request.urlopen(f"http://{name}:{port}/healthz", timeout=1):
-            pass
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", "/healthz")
+        connection.getresponse()
+    except (http.client.HTTPException, OSError):
         return False
+    finally:
+        connection.close()
     click.echo(f"replylog is at {settings.public_url}")
     return True
 

@@ -21,13 +21,15 @@ class Form:
     buttons: list[tuple[str, str, str]] = field(default_factory=list)  # text, name, value
 
 
-class _Forms(HTMLParser):
-    """Collects a page's forms and its visible words."""
+class _Page(HTMLParser):
+    """Collects a page's forms, links and visible words."""
 
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[Form] = []
+        self.links: list[tuple[str, str]] = []  # text, address
         self.words: list[str] = []
+        self._link: str | None = None
         self._button: tuple[str, str] | None = None
         self._hidden = 0
 
@@ -37,6 +39,8 @@ class _Forms(HTMLParser):
             self._hidden += 1
         elif tag == "form":
             self.forms.append(Form(given.get("action", ""), given.get("method", "get").lower()))
+        elif tag == "a":
+            self._link = given.get("href")
         elif tag == "button":
             self._button = (given.get("name", ""), given.get("value", ""))
         elif tag in {"input", "textarea"} and self.forms:
@@ -52,6 +56,8 @@ class _Forms(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in {"script", "style", "template"}:
             self._hidden -= 1
+        elif tag == "a":
+            self._link = None
         elif tag == "button":
             self._button = None
 
@@ -59,6 +65,8 @@ class _Forms(HTMLParser):
         if self._hidden or not data.strip():
             return
         self.words.append(data.strip())
+        if self._link is not None:
+            self.links.append((data.strip(), self._link))
         if self._button and self.forms:
             name, value = self._button
             self.forms[-1].buttons.append((data.strip(), name, value))
@@ -73,7 +81,7 @@ class Walker:
         self._session.headers["Accept"] = "text/html"
         self.url = base
         self.text = ""
-        self._forms: list[Form] = []
+        self._page = _Page()
 
     def go(self, path: str) -> "Walker":
         """Open a page, relative to the one we are on."""
@@ -81,11 +89,18 @@ class Walker:
 
     def press(self, button: str, **filled: str) -> "Walker":
         """Press the button whose text contains `button`, with `filled` put into its form."""
-        for form in self._forms:
+        for form in self._page.forms:
             for text, name, value in form.buttons:
                 if button.lower() in text.lower():
                     return self._submit(form, (name, value), filled)
         raise self._lost(f"no button {button!r}")
+
+    def follow(self, link: str) -> "Walker":
+        """Follow the link whose text contains `link`."""
+        for text, address in self._page.links:
+            if link.lower() in text.lower():
+                return self.go(address)
+        raise self._lost(f"no link {link!r}")
 
     def _submit(self, form: Form, pressed: tuple[str, str], filled: dict[str, str]) -> "Walker":
         fields = [(name, value) for name, value in form.fields if name not in filled]
@@ -101,9 +116,9 @@ class Walker:
         return self._take(answer)
 
     def _take(self, answer: requests.Response) -> "Walker":
-        page = _Forms()
-        page.feed(answer.text)
-        self.url, self.text, self._forms = answer.url, " ".join(page.words), page.forms
+        self._page = _Page()
+        self._page.feed(answer.text)
+        self.url, self.text = answer.url, " ".join(self._page.words)
         if answer.status_code >= 400:
             raise self._lost(f"status {answer.status_code}")
         return self

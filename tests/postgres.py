@@ -75,6 +75,18 @@ def _reachable(folder: Path) -> bool:
     return all(each.stat().st_mode & 0o005 == 0o005 for each in (folder, *folder.parents))
 
 
+def _copied(found: Path, home: Path) -> Path:
+    """The same binaries below `home`, laid out as they were: they look for libraries by relative
+    paths, those of the wheel in the folder `<package>.libs` beside the package."""
+    installation, package = found.parent, found.parent.parent
+    copy = home / package.name / installation.name
+    shutil.copytree(installation, copy, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, home / libraries.name, symlinks=True)
+    return copy / found.name
+
+
 @dataclass(frozen=True)
 class Server:
     """A running server. `url` makes the SQLAlchemy URL of one of its databases."""
@@ -106,8 +118,7 @@ def start() -> tuple[Server, Callable[[], None]]:
     home.chmod(0o755)
     if user is not None:
         if not _reachable(found):
-            shutil.copytree(found.parent, home / "postgresql", symlinks=True)
-            found = home / "postgresql" / "bin"
+            found = _copied(found, home)
         os.chown(home, user.pw_uid, user.pw_gid)
     process = _launch(found, home, user)
 
