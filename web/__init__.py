@@ -1,1 +1,1 @@
-""""""
+"""What people use: sign-in, connecting a mailbox, contacts and their timelines, the journal."""

@@ -1,0 +1,141 @@
+"""The pages for people. The whole map of this role is `ROUTES`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, redirect, request, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from crm.database import Database
+from infra.redis_client import web_client
+from infra.secrets import Secrets
+from infra.settings import Settings
+from providers import registry
+from web import (
+    connect,
+    contacts,
+    emails,
+    errors,
+    journal,
+    mailboxes,
+    operations,
+    people,
+    preferences,
+    security,
+    shell,
+    signin,
+)
+from web.parts import NAME, Clock, OpenClient, Parts, utc_now
+from workers.queue import Queue
+
+View = Callable[..., Any]
+
+
+def home() -> AnyResponse:
+    return redirect(url_for("contacts"))
+
+
+GET, POST = ("GET",), ("POST",)
+ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (  # path, endpoint, view, methods
+    ("/", "home", home, GET),
+    ("/sign-in", "sign_in", signin.page, GET),
+    ("/sign-in", "sign_in_submit", signin.throttle(signin.submit), POST),
+    ("/sign-in/<token>", "sign_in_by_link", signin.by_link, GET),
+    ("/sign-out", "sign_out", signin.leave, POST),
+    ("/connect", "connect", connect.page, GET),
+    ("/connect", "connect_ask", connect.ask_host, POST),
+    ("/connect/<provider_path>", "connect_start", connect.start, GET),
+    ("/connect/<provider_path>/callback", "connect_callback", connect.callback, GET),
+    ("/mailboxes", "mailboxes", mailboxes.page, GET),
+    ("/mailboxes/cards", "mailbox_cards", mailboxes.cards_part, GET),
+    ("/mailboxes/<int:mailbox_id>/connected", "connected", connect.done, GET),
+    ("/mailboxes/<int:mailbox_id>/newest", "newest", journal.newest_part, GET),
+    ("/mailboxes/<int:mailbox_id>/reconnect", "reconnect", connect.reconnect, GET),
+    ("/mailboxes/<int:mailbox_id>/reconnect/start", "reconnect_start", connect.start_again, GET),
+    ("/mailboxes/<int:mailbox_id>/sync", "sync_now", mailboxes.sync_now, POST),
+    ("/mailboxes/<int:mailbox_id>/disconnect", "disconnect", mailboxes.ask_disconnect, GET),
+    ("/mailboxes/<int:mailbox_id>/disconnect", "disconnect_now", mailboxes.disconnect, POST),
+    ("/mailboxes/<int:mailbox_id>/journal", "journal", journal.page, GET),
+    ("/mailboxes/<int:mailbox_id>/journal/lines", "journal_lines", journal.lines_part, GET),
+    ("/why", "why", journal.why, GET),
+    ("/contacts", "contacts", contacts.listing, GET),
+    ("/contacts/new", "new_contact", contacts.new, GET),
+    ("/contacts/new", "add_contact", contacts.add, POST),
+    ("/contacts/<int:contact_id>", "contact", contacts.page, GET),
+    ("/contacts/<int:contact_id>/timeline", "timeline", contacts.timeline_part, GET),
+    ("/contacts/<int:contact_id>/addresses", "add_address", contacts.add_address, POST),
+    ("/emails/<int:email_id>", "email", emails.page, GET),
+    ("/emails/<int:email_id>/shown", "email_shown", emails.shown_part, GET),
+    ("/emails/<int:email_id>/body", "email_body", emails.body, GET),
+    ("/emails/<int:email_id>/body", "email_pictures", emails.body_with_pictures, POST),
+    ("/emails/<int:email_id>/whole", "email_whole", emails.whole, GET),
+    ("/settings", "preferences", preferences.page, GET),
+    ("/settings", "save_preferences", preferences.save, POST),
+    ("/settings/never-log/<whose>", "add_never_log", preferences.add_never_log, POST),
+    (
+        "/settings/never-log/<whose>/<int:entry_id>",
+        "remove_never_log",
+        preferences.remove_never_log,
+        POST,
+    ),
+    ("/settings/domains", "add_domain", preferences.add_domain, POST),
+    ("/settings/domains/remove", "remove_domain", preferences.remove_domain, POST),
+    ("/healthz", "healthz", operations.probe, GET),
+    ("/readyz", "readyz", operations.probe, GET),
+    ("/metrics", "metrics", operations.probe, GET),
+)
+FOR_EVERYBODY = frozenset(
+    {"sign_in", "sign_in_submit", "sign_in_by_link", "static", "healthz", "readyz", "metrics"}
+)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    open_client: OpenClient = registry.open_client,
+) -> Flask:
+    """The WSGI application of the role `web`. Opens no connection before the first request."""
+    app = Flask("web")
+    redis = web_client(settings)
+    app.extensions[NAME] = Parts(
+        settings=settings,
+        database=Database(settings.resolved_database_url),
+        secrets=Secrets(settings.key_texts),
+        redis=redis,
+        queue=Queue(redis),
+        clock=clock,
+        open_client=open_client,
+    )
+    security.protect(app, settings)
+    _limit_tries(app, settings)
+    people.manager.init_app(app)
+    shell.register(app)
+    errors.register(app)
+    app.before_request(_require_sign_in)
+    for path, endpoint, view, methods in ROUTES:
+        app.add_url_rule(path, endpoint, view, methods=methods)
+    return app
+
+
+def _require_sign_in() -> Response | None:
+    """Every page is for people who signed in, but those of `FOR_EVERYBODY` and what is not there."""
+    if request.endpoint in FOR_EVERYBODY or current_user.is_authenticated:
+        return None
+    return people.manager.unauthorized()  # type: ignore[no-any-return]
+
+
+def _limit_tries(app: Flask, settings: Settings) -> None:
+    app.config.update(
+        RATELIMIT_STORAGE_URI=_limits_in(settings.redis_url),
+        RATELIMIT_STORAGE_OPTIONS={"socket_timeout": 0.3, "socket_connect_timeout": 0.3},
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
+        RATELIMIT_KEY_PREFIX="replylog",
+    )
+    signin.limiter.init_app(app)
+
+
+def _limits_in(redis_url: str) -> str:
+    """The name that Flask-Limiter has for a Redis on a socket."""
+    return f"redis+{redis_url}" if redis_url.startswith("unix:") else redis_url

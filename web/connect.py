@@ -1,0 +1,240 @@
+"""Connecting a mailbox: its address, who hosts it, the provider's consent, and what is followed.
+
+Nothing is locked while a provider is asked: Microsoft calls this installation back before it
+answers, and the database is written once at the end.
+"""
+
+from dataclasses import dataclass
+
+from flask import abort, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response
+
+from crm.addresses import normalise
+from crm.model import MailboxStatus
+from crm.store import accounts, mailboxes
+from crm.store.mailboxes import Mailbox, NewMailbox
+from infra.logs import get
+from providers import causes, hosts, oauth
+from providers.client import Operator, ProviderError, Reconnect, Retry
+from providers.oauth import Flow, Grant
+from web.parts import parts
+from web.people import me
+from web.refusals import refusal
+
+NAMES = {"gmail": "Google", "graph": "Microsoft 365"}
+CALLBACKS = {"google": "gmail", "microsoft": "graph"}
+PATHS = {provider: path for path, provider in CALLBACKS.items()}
+FLOW_MINUTES = 15
+MOST_FLOWS = 3  # tabs with a consent under way
+
+Answer = str | Response | tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A consent under way, as the session holds it."""
+
+    flow: Flow
+    provider: str
+    typed: str
+    mailbox_id: int | None
+    user_id: int
+
+
+class HeldToken:
+    """The token source of a mailbox that is not stored yet: what the consent has just given."""
+
+    def __init__(self, grant: Grant) -> None:
+        self._grant = grant
+
+    def token(self, fresh: bool = False) -> str:
+        if fresh:  # refused although new: nothing to renew it with is stored yet
+            raise Reconnect(causes.REFUSED)
+        return self._grant.tokens.access_token
+
+
+def page() -> str:
+    return render_template("connect.html", address=me().address, problem="")
+
+
+def ask_host() -> Answer:
+    """Who hosts the address that was typed, and the one button for it."""
+    typed = request.form.get("address", "").strip()
+    address = normalise(typed)
+    if not address:
+        problem = "This is not an e-mail address. One looks like ana@example.com."
+        return render_template("connect.html", address=typed, problem=problem), 422
+    return _host_page(address)
+
+
+def start(provider_path: str) -> Answer:
+    """Send the browser to the provider's consent page for `?address=`."""
+    provider = CALLBACKS.get(provider_path) or abort(404)
+    return _begin(provider, normalise(request.args.get("address", "")), None)
+
+
+def reconnect(mailbox_id: int) -> Answer:
+    mailbox = owned_mailbox(mailbox_id)
+    return render_template(
+        "reconnect.html",
+        mailbox=mailbox,
+        name=NAMES[mailbox.provider],
+        cause=causes.explain(mailbox.cause) if mailbox.cause else None,
+    )
+
+
+def start_again(mailbox_id: int) -> Answer:
+    mailbox = owned_mailbox(mailbox_id)
+    return _begin(mailbox.provider, mailbox.address, mailbox.id)
+
+
+def callback(provider_path: str) -> Answer:
+    """The provider sends the browser back here, with a code or with what went wrong."""
+    begun = _recall(request.args.get("state", ""))
+    if begun is None or begun.provider != CALLBACKS.get(provider_path):
+        return refusal("stale", "", "")
+    try:
+        grant = _finish(begun)
+        return _connected(begun, grant)
+    except Reconnect as error:
+        _tell(begun, error, error.cause)
+        return refusal(error.cause, begun.provider, begun.typed, begun.mailbox_id)
+    except Operator as error:
+        _tell(begun, error, error.cause)
+        return refusal(error.cause, begun.provider, begun.typed, begun.mailbox_id)
+    except Retry as error:
+        _tell(begun, error, error.reason)
+        return refusal("busy", begun.provider, begun.typed, begun.mailbox_id)
+
+
+def done(mailbox_id: int) -> str:
+    """What is followed from now on, and why."""
+    mailbox = owned_mailbox(mailbox_id)
+    with parts().database.read() as conn:
+        folders = mailboxes.folders(conn, mailbox.account_id, mailbox.id)
+        settings = accounts.settings_of(conn, mailbox.account_id)
+    return render_template(
+        "connected.html",
+        mailbox=mailbox,
+        folders=folders,
+        settings=settings,
+        typed=normalise(request.args.get("typed", "")),
+    )
+
+
+def owned_mailbox(mailbox_id: int) -> Mailbox:
+    """The mailbox, when it is the signed-in person's own; else 404 or 403."""
+    with parts().database.read() as conn:
+        found = mailboxes.mailbox(conn, me().account_id, mailbox_id)
+    if found is None:
+        abort(404)
+    if not me().owns(found):
+        abort(403)
+    return found
+
+
+def _host_page(address: str) -> str:
+    host = hosts.host_of(address, parts().settings)
+    return render_template(
+        "host.html",
+        address=address,
+        domain=address.rpartition("@")[2],
+        host=host.value,
+        names=NAMES,
+        paths=PATHS,
+    )
+
+
+def _begin(provider: str, address: str, mailbox_id: int | None) -> Answer:
+    try:
+        flow = oauth.begin(provider, parts().settings, _redirect_uri(provider), address)
+    except Operator as error:
+        return refusal(error.cause, provider, address, mailbox_id)
+    flows = session.get("flows", {})
+    newest = dict(list(flows.items())[-(MOST_FLOWS - 1) :])
+    session["flows"] = newest | {
+        flow.state: [flow.verifier, provider, address, mailbox_id, me().id, _minute()]
+    }
+    return redirect(flow.url)
+
+
+def _recall(state: str) -> Begun | None:
+    """The consent that `state` belongs to. It can be finished once, by who began it, in time."""
+    flows = dict(session.get("flows", {}))
+    stored = flows.pop(state, None)
+    session["flows"] = flows
+    if stored is None:
+        return None
+    verifier, provider, typed, mailbox_id, user_id, minute = stored
+    if user_id != me().id or _minute() - minute > FLOW_MINUTES:
+        return None
+    return Begun(Flow("", state, verifier), provider, typed, mailbox_id, user_id)
+
+
+def _finish(begun: Begun) -> Grant:
+    here = parts()
+    return oauth.finish(
+        begun.provider, here.settings, _redirect_uri(begun.provider), begun.flow, request.args
+    )
+
+
+def _connected(begun: Begun, grant: Grant) -> Answer:
+    address = normalise(grant.address)
+    known = _known(address)
+    if begun.mailbox_id is not None and (known is None or known.id != begun.mailbox_id):
+        return refusal(causes.WRONG_ACCOUNT, begun.provider, begun.typed, begun.mailbox_id)
+    if known is not None and not me().owns(known) and known.status is MailboxStatus.CONNECTED:
+        return refusal("taken", begun.provider, address)
+    mailbox_id = _store(_looked_at(begun.provider, grant))
+    parts().ring(mailbox_id)
+    typed = begun.typed if begun.typed != address else None
+    return redirect(url_for("connected", mailbox_id=mailbox_id, typed=typed))
+
+
+def _known(address: str) -> Mailbox | None:
+    with parts().database.read() as conn:
+        found = mailboxes.list_mailboxes(conn, me().account_id)
+    return next((each for each in found if each.address == address), None)
+
+
+def _looked_at(provider: str, grant: Grant) -> NewMailbox:
+    """The new mailbox with its place "from now on" and the folders that its rules fill."""
+    here = parts()
+    client = here.open_client(provider, HeldToken(grant), here.settings)
+    try:
+        cursor, folders = client.baseline(), tuple(client.folders())
+    finally:
+        client.close()
+    return NewMailbox(
+        user_id=me().id,
+        address=grant.address,
+        provider=provider,
+        tokens=grant.tokens,
+        subject=grant.subject,
+        own_addresses=(grant.address,),
+        cursor=cursor,
+        folders=folders,
+    )
+
+
+def _store(new: NewMailbox) -> int:
+    here = parts()
+    with here.database.begin() as conn:
+        return mailboxes.connect(conn, me().account_id, new, here.secrets, here.clock())
+
+
+def _redirect_uri(provider: str) -> str:
+    return f"{parts().settings.public_url}/connect/{PATHS[provider]}/callback"
+
+
+def _minute() -> int:
+    return int(parts().clock().timestamp() // 60)
+
+
+def _tell(begun: Begun, error: ProviderError, cause: str) -> None:
+    get(__name__).warning(
+        "a mailbox was not connected",
+        provider=begun.provider,
+        error=type(error).__name__,
+        cause=cause,
+    )

@@ -1,0 +1,80 @@
+"""Pages for what went wrong, in plain words."""
+
+from flask import Flask, render_template
+from flask_limiter import RateLimitExceeded
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from crm.database import OperationalError
+from infra.logs import get
+from workers.queue import QueueDown
+
+Page = tuple[str, int]
+
+_WORDS = {
+    400: ("That did not arrive in one piece", "Go back, load the page again and repeat it."),
+    403: ("This is not yours to see", "It belongs to somebody else in your company."),
+    404: ("There is nothing here", "It was removed, or the address has a typing mistake."),
+    405: ("That cannot be done here", "Go back and use the buttons of the page."),
+    413: ("That is too large", "Send less at a time."),
+    429: ("Too many tries", "Wait a few minutes, then try again."),
+    500: (
+        "Something broke on our side",
+        "It was written down for the people who run this installation. Nothing is lost.",
+    ),
+    503: (
+        "A part of the service does not answer",
+        "Nothing is lost. Try again in a minute.",
+    ),
+}
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(CSRFError, _stale_form)
+    app.register_error_handler(RateLimitExceeded, _too_many)
+    app.register_error_handler(QueueDown, _down)
+    app.register_error_handler(OperationalError, _down)
+    app.register_error_handler(Exception, _bug)
+
+
+def page(status: int, title: str = "", text: str = "") -> Page:
+    """The page for an HTTP status, with its own words or the given ones."""
+    words = _WORDS.get(status, _WORDS[500] if status >= 500 else _WORDS[400])
+    body = render_template(
+        "error.html", status=status, title=title or words[0], text=text or words[1]
+    )
+    return body, status
+
+
+def _http(error: HTTPException) -> Page | HTTPException:
+    code = error.code or 500
+    return error if code < 400 else page(code)
+
+
+def _stale_form(_: CSRFError) -> Page:
+    return page(
+        400,
+        "This page was open for too long",
+        "Your browser sent no proof that the form came from here. Go back, load the page again "
+        "and repeat it.",
+    )
+
+
+def _too_many(_: RateLimitExceeded) -> Page:
+    return page(429)
+
+
+def _down(error: Exception) -> Page:
+    get(__name__).warning("a part does not answer", error=type(error).__name__)
+    return page(503)
+
+
+def _bug(error: Exception) -> Page:
+    # The text of an error may quote mail; its class and place in the code cannot.
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else ""
+    get(__name__).error("a page failed", error=type(error).__name__, place=place)
+    return page(500)

@@ -1,0 +1,102 @@
+"""What every page has: the top bar, the banner, times in words."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, current_app, request, url_for
+from flask_login import current_user
+from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup
+
+from crm.model import MailboxStatus
+from crm.store import mailboxes
+from crm.store.mailboxes import Mailbox
+from providers import causes
+from web import when
+from web.mail_html import FRAME_FLAGS
+from web.parts import parts
+from web.people import me
+
+MENU = (  # name, endpoint, start of the paths below it
+    ("Contacts", "contacts", "/contacts"),
+    ("Mailboxes", "mailboxes", "/mailboxes"),
+    ("Why?", "why", "/why"),
+    ("Settings", "preferences", "/settings"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A mailbox that waits for its owner."""
+
+    mailbox: Mailbox
+    cause: causes.Cause
+
+
+def register(app: Flask) -> None:
+    app.context_processor(_every_page)
+    app.template_filter("when")(_when)
+    app.template_filter("initials")(initials)
+    app.template_filter("size")(size)
+    app.jinja_env.globals["frame_flags"] = FRAME_FLAGS
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+
+def initials(name: str) -> str:
+    """Up to two letters for a person: "Maria Rossi" MR, "bob@globex.test" B."""
+    words = [word for word in name.partition("@")[0].replace(".", " ").split() if word]
+    return "".join(word[0] for word in (*words[:1], *words[1:][-1:])).upper() or "?"
+
+
+def size(count: int) -> str:
+    """Bytes in words: 812 B, 14 KB, 2.1 MB."""
+    if count < 1000:
+        return f"{count} B"
+    if count < 1_000_000:
+        return f"{count / 1000:.0f} KB"
+    return f"{count / 1_000_000:.1f} MB"
+
+
+def _every_page() -> dict[str, Any]:
+    about: dict[str, Any] = {"static": _static, "csrf": _csrf, "me": None, "stopped": []}
+    if not current_user.is_authenticated or request.headers.get("HX-Request"):
+        return about
+    return about | {"me": me(), "menu": _menu(), "stopped": _stopped()}
+
+
+def _when(value: Any, missing: str = "never") -> Markup:
+    return when.tag(value, parts().clock().astimezone(UTC), missing)
+
+
+def _menu() -> list[tuple[str, str, bool]]:
+    journal = request.path.startswith("/mailboxes") and request.path.endswith("/journal")
+    path = "/why" if journal else request.path
+    return [(name, endpoint, path.startswith(start)) for name, endpoint, start in MENU]
+
+
+def _stopped() -> list[Stopped]:
+    with parts().database.read() as conn:
+        found = mailboxes.list_mailboxes(conn, me().account_id)
+    return [
+        Stopped(each, causes.explain(each.cause))
+        for each in found
+        if each.status is MailboxStatus.RECONNECT and me().owns(each)
+    ]
+
+
+def _csrf() -> Markup:
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(generate_csrf())
+
+
+def _static(name: str) -> str:
+    """The address of a static file; it changes with its content, so that it may be kept for long."""
+    return url_for("static", filename=name, v=_digest(f"{current_app.static_folder}/{name}"))
+
+
+@cache
+def _digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]

@@ -1,0 +1,74 @@
+/* The little that pages do by themselves: times stay true, waiting pages rest while nobody looks,
+   text can be copied, frames are as high as the mail in them. Without it every page still works. */
+(function () {
+  "use strict";
+
+  const MINUTE = 60, HOUR = 3600, DAY = 86400, WEEK = 7 * DAY;
+
+  function relative(then, now) {
+    const seconds = Math.abs(now - then) / 1000, past = then <= now;
+    if (seconds < MINUTE) return past ? "just now" : "in a moment";
+    let words = null;
+    if (seconds < HOUR) words = Math.floor(seconds / MINUTE) + " min";
+    else if (seconds < DAY) words = Math.floor(seconds / HOUR) + " h";
+    else if (seconds < WEEK) {
+      const days = Math.floor(seconds / DAY);
+      words = days + (days > 1 ? " days" : " day");
+    }
+    return words && (past ? words + " ago" : "in " + words);
+  }
+
+  function tellTimes() {
+    const now = new Date();
+    for (const time of document.querySelectorAll("time[data-relative]")) {
+      const then = new Date(time.dateTime), words = relative(then, now);
+      if (words && time.textContent !== words) time.textContent = words;
+      time.title = then.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+    }
+  }
+
+  function fit(frame) {
+    const inner = frame.contentDocument;
+    if (!inner || !inner.body) return;
+    const set = () => { frame.height = Math.ceil(inner.documentElement.getBoundingClientRect().height) + 4; };
+    set();
+    new ResizeObserver(set).observe(inner.documentElement);
+  }
+
+  function fitFrames(root) {
+    for (const frame of root.querySelectorAll("iframe.mail")) {
+      if (frame.dataset.fitted) continue;
+      frame.dataset.fitted = "yes";
+      frame.addEventListener("load", () => fit(frame));
+      if (frame.contentDocument && frame.contentDocument.readyState === "complete") fit(frame);
+    }
+  }
+
+  function ready(root) {
+    tellTimes();
+    fitFrames(root);
+  }
+
+  document.addEventListener("DOMContentLoaded", () => ready(document));
+  document.addEventListener("htmx:afterSettle", () => ready(document));
+  document.addEventListener("visibilitychange", tellTimes);
+  setInterval(tellTimes, 20000);
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && event.target.hasAttribute("data-follows")) event.preventDefault();
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button || !navigator.clipboard) return;
+    navigator.clipboard.writeText(button.dataset.copy).then(() => {
+      const before = button.textContent;
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = before; }, 2000);
+    });
+  });
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  });
+})();
