@@ -68,9 +68,9 @@ class Folders:
         A rule that has an error counts too: following a folder too many costs little, a reply
         that lies in one not followed is lost. A read-only rule comes without actions.
         """
-        answer = self._transport.ask(self._requests.rules(), About.MAILBOX)
+        rules = self._transport.all_values(self._requests.rules(), About.MAILBOX)
         targets: dict[str, str] = {}
-        for rule in sorted(answer.get("value", ()), key=lambda rule: rule.get("sequence") or 0):
+        for rule in sorted(rules, key=lambda rule: rule.get("sequence") or 0):
             for target in _targets(rule):
                 targets.setdefault(target, rule.get("displayName") or "")
         found = self._get(targets)

@@ -13,9 +13,9 @@ from providers.graph.cursor import Spot, Spots
 from providers.graph.errors import About, UnexpectedAnswer
 from providers.graph.folders import PLACES, Folders
 from providers.graph.requests import Requests
-from providers.graph.transport import Json, Transport, follow_link, origin
+from providers.graph.transport import NEXT, Json, Transport, follow_link
 
-NEXT, DELTA = "@odata.nextLink", "@odata.deltaLink"
+DELTA = "@odata.deltaLink"
 
 
 class Listing:
@@ -100,7 +100,7 @@ class Listing:
         while info is not None:
             answer = self._transport.ask(info, About.MAILBOX)
             link = answer.get(NEXT)
-            info = self._linked(self._checked(link)) if link else None
+            info = self._linked(self._transport.checked(link)) if link else None
             yield Page(tuple(self._listed(answer)), "" if info else cursor)
 
     def _listed(self, answer: Json) -> Iterator[Item]:
@@ -110,22 +110,17 @@ class Listing:
 
     def _linked(self, link: str, kept: bool = False) -> RequestInformation:
         """The request for `link`; `kept`: it comes out of a stored cursor."""
-        if kept and origin(link) != origin(self._transport.base_url):
+        if kept and not self._transport.is_ours(link):
             raise CursorExpired("the cursor is for another Graph host")
         return self._requests.paged(follow_link(link))
 
     def _onward(self, answer: Json) -> tuple[str, bool]:
         """The link a page ends with, and whether more pages follow."""
         if NEXT in answer:
-            return self._checked(answer[NEXT]), True
+            return self._transport.checked(answer[NEXT]), True
         if DELTA in answer:
-            return self._checked(answer[DELTA]), False
+            return self._transport.checked(answer[DELTA]), False
         raise UnexpectedAnswer("a page of changes without a link to go on from")
-
-    def _checked(self, link: str) -> str:
-        if origin(link) != origin(self._transport.base_url):
-            raise UnexpectedAnswer("Graph gave a link to another host")
-        return link
 
 
 def _changed(answer: Json, place: Place) -> Iterator[Item]:

@@ -32,6 +32,7 @@ Answer: TypeAlias = Json | Exception
 
 AT_ONCE = 4  # Graph allows an app four requests at a time in one mailbox
 BATCH = 20  # requests in one $batch, of which Graph itself runs four at a time
+NEXT = "@odata.nextLink"
 IMMUTABLE = 'IdType="ImmutableId"'
 ME = ("/users/me-token-to-replace", "/me")
 
@@ -111,6 +112,28 @@ class Transport:
         found = {str(one.get("id")): one for one in body.get("responses", ())}
         return [_member(found.get(str(n)), about) for n in range(len(infos))]
 
+    def all_values(self, first: RequestInformation, about: About) -> list[Json]:
+        """The entries of every page of a listing."""
+        values: list[Json] = []
+        info: RequestInformation | None = first
+        while info is not None:
+            answer = self.ask(info, about)
+            values += answer.get("value", ())
+            info = self.linked(answer[NEXT]) if answer.get(NEXT) else None
+        return values
+
+    def linked(self, link: str) -> RequestInformation:
+        """The request for a link out of an answer, which must lead to where Graph is."""
+        return follow_link(self.checked(link))
+
+    def checked(self, link: str) -> str:
+        if not self.is_ours(link):
+            raise UnexpectedAnswer("Graph gave a link to another host")
+        return link
+
+    def is_ours(self, link: str) -> bool:
+        return origin(link) == origin(self.base_url)
+
     async def _send_all(self, infos: Sequence[RequestInformation]) -> list[Any]:
         gate = asyncio.Semaphore(AT_ONCE)
         return await asyncio.gather(
@@ -134,11 +157,13 @@ def relative(info: RequestInformation) -> str:
     """The URL of `info` without host and version, as `$batch` wants it and links are built from."""
     # The SDK's builders share their parameters, and sending a request writes the base URL there.
     base = str(info.path_parameters.get("baseurl", ""))
-    return info.url.removeprefix(base).replace(*ME, 1)
+    path, mark, query = info.url.removeprefix(base).replace(*ME, 1).partition("?")
+    # Ids end in "=", which a path may hold as it is: one decoding fewer that can go wrong.
+    return path.replace("%3D", "=") + mark + query
 
 
 def follow_link(url: str) -> RequestInformation:
-    """A GET of a link that Graph gave; whoever took it from an answer has checked its origin."""
+    """A GET of `url`. It gets no token where that is another host than Graph's."""
     info = RequestInformation(Method.GET)
     info.url = url
     return info

@@ -95,8 +95,7 @@ class Watches:
         return WatchState(folder.id, answer["id"], _expiry(answer), secret)
 
     def _delete_twins(self, folder: Folder) -> None:
-        answer = self._transport.ask(self._requests.subscriptions(), About.MAILBOX)
-        for one in answer.get("value", ()):
+        for one in self._transport.all_values(self._requests.subscriptions(), About.MAILBOX):
             # Graph may write the resource with users/… and another case around the folder's id.
             if f"'{folder.id}'" in (one.get("resource") or ""):
                 self._delete(one["id"])

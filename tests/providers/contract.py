@@ -68,6 +68,7 @@ class Contract:
     expired_cursors: ClassVar[bool] = True  # False: its cursors never get too old
     exact_sizes: ClassVar[bool] = True  # False: the provider adds its own overhead to sizes
     nested_sizes: ClassVar[bool] = True  # False: it does not tell those of attached messages
+    own_parts: ClassVar[frozenset[str]] = frozenset()  # types it reads itself and shows otherwise
 
     # -- cursors and pages
 
@@ -247,6 +248,7 @@ class Contract:
         return [
             (one.filename, one.content_type, one.inline, one.content_id, self.size(one))
             for one in message.attachments
+            if one.content_type not in self.own_parts
         ]
 
     def size(self, file: Attachment) -> int:
