@@ -5,8 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from redis import Redis
 
 from infra import redis_server
 from infra.redis_server import RedisServerError, Server
+from tests.waiting import within
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -138,15 +137,6 @@ def test_it_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path):
         owner.send_signal(signal.SIGKILL)
 
     assert within(5, lambda: not redis_server.answers(tmp_path / "redis" / "redis.sock"))
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_the_newest_server_is_chosen(monkeypatch, tmp_path: Path):

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,21 +13,13 @@ import pytest
 from infra import redis_server
 from replylog import processes
 from replylog.processes import Child, EmbeddedRedis
+from tests.waiting import within
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def child(name: str, code: str) -> Child:
     return Child(name, [sys.executable, "-c", code], dict(os.environ))
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def python(*lines: str) -> "subprocess.Popen[bytes]":
