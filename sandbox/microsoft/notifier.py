@@ -86,8 +86,10 @@ class Notifier:
         """Put a notification on its way, as the world's faults and the host's state allow."""
         scale = delivery.switches.number("graph.time_scale")
         wait = delivery.switches.number("graph.notification_latency")
-        wait += delivery.switches.number("graph.notification_batch")
         now = time.monotonic()
+        gather = delivery.switches.number("graph.notification_batch")
+        if gather > 0:
+            wait += gather - now % gather  # all of one stretch of time leave together
         host = self.hosts[_host(delivery.url)]
         if delivery.switches.on("graph.endpoint_states"):
             if host.drop_until > now:

@@ -1,12 +1,15 @@
 """A request to the pretend Graph and the answer to it, the same for HTTP and for members of $batch."""
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
+
+_FRACTION = re.compile(r"\.\d+")
 
 Json: TypeAlias = dict[str, Any]
 
@@ -121,10 +124,6 @@ def stamp(when: datetime) -> str:
 def read_time(text: str) -> datetime:
     """An ISO 8601 time, UTC when it has no zone; raises ValueError."""
     # Seven digits of a second, which Graph writes and accepts, are more than datetime reads.
-    head, dot, tail = text.strip().partition(".")
-    if dot:
-        digits = "".join(c for c in tail[:9] if c.isdigit())
-        zone = tail[len(digits) :]
-        text = f"{head}.{digits[:6]}{zone}"
+    text = _FRACTION.sub(lambda found: found.group()[:7], text)
     when = datetime.fromisoformat(text.strip())
     return when if when.tzinfo else when.replace(tzinfo=UTC)
