@@ -30,6 +30,7 @@ from providers.waiting import retry_after
 __all__ = ["Flow", "Grant", "StoredTokens", "TokenSource", "begin", "finish", "refresh", "revoke"]
 
 TIMEOUT = 20  # seconds, to connect and between bytes
+BAD_REQUEST = 400
 TOO_MANY = 429
 REQUEST_TIMEOUT = 408
 SERVER_ERROR = 500
@@ -155,11 +156,23 @@ def _connections() -> HTTPAdapter:
 
 
 def _available(answer: requests.Response) -> requests.Response:
-    """`answer`, unless it says "not now". Authlib would lose the status and the waiting time."""
+    """`answer`, unless it says "not now", or more than Authlib keeps of a refusal: it loses the
+    status, the waiting time and Google's `error_subtype`."""
     if answer.status_code in {TOO_MANY, REQUEST_TIMEOUT} or answer.status_code >= SERVER_ERROR:
         wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
         raise Retry(wait, f"sign-in answered {answer.status_code}")
+    subtype = answer.status_code >= BAD_REQUEST and _json(answer).get("error_subtype")
+    if subtype:
+        raise OAuthError(str(_json(answer).get("error")), str(subtype))
     return answer
+
+
+def _json(answer: requests.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @contextmanager

@@ -29,6 +29,11 @@ _THEIRS = {
     "login_required": causes.SIGN_IN,
     "consent_required": causes.CONSENT_MISSING,
 }
+_SIGNS = {
+    "admin_policy_enforced": causes.ADMIN_BLOCKED,
+    "invalid_rapt": causes.EXPIRED,  # the organisation limits how long a sign-in lasts
+    "rapt_required": causes.EXPIRED,
+}
 _LATER = frozenset({"server_error", "temporarily_unavailable", "internal_failure"})
 
 
@@ -51,12 +56,13 @@ def authority(settings: Settings) -> Authority:
 
 
 def refusal(error: str, description: str) -> ProviderError:
-    """What an OAuth error of Google means. It does not tell why a grant became invalid, but for an
-    administrator's policy."""
+    """What an OAuth error of Google means; `description` may be its `error_subtype`. Google rarely
+    tells why a grant became invalid: an administrator's policy or a session limit it does."""
     if error in _LATER:
         return Retry(None, error)
-    if "admin_policy_enforced" in description or "restricted by your administrator" in description:
-        return Reconnect(causes.ADMIN_BLOCKED, error)
+    for sign, cause in _SIGNS.items():
+        if sign in description:
+            return Reconnect(cause, error)
     if error in _THEIRS:
         return Reconnect(_THEIRS[error], error)
     return Operator(_OURS.get(error, causes.REQUEST_REFUSED), error)
