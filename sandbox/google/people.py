@@ -86,7 +86,8 @@ class GmailBackend:
     def cut(self, cause: str) -> None:
         if cause in ("password", "consent"):
             self._google.accounts.end(self.box.address)
-            self._google.end_watches(self.box.address)
+            if cause == "consent":
+                self._google.end_watches(self.box.address)
         elif cause == "tokens":
             self._google.accounts.end_access(self.box.address)
         elif cause == "history":
