@@ -16,8 +16,9 @@ from kiota_abstractions.authentication import (
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.native_response_handler import NativeResponseHandler
 from kiota_http.middleware.options import ResponseHandlerOption
-from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph.graph_request_adapter import GraphRequestAdapter, options
 from msgraph.graph_service_client import GraphServiceClient
+from msgraph_core import GraphClientFactory
 
 from tests.sandbox.graph_kit import Client, Webhook
 from tests.sandbox_process import Sandbox
@@ -38,10 +39,15 @@ class Token(AccessTokenProvider):
 
 @asynccontextmanager
 async def open_client(sandbox: Sandbox, token: str) -> AsyncIterator[GraphServiceClient]:
-    adapter = GraphRequestAdapter(BaseBearerTokenAuthenticationProvider(Token(token)))
+    transport = httpx.AsyncHTTPTransport()
+    client = GraphClientFactory.create_with_default_middleware(
+        client=httpx.AsyncClient(transport=transport, trust_env=False), options=options
+    )
+    login = BaseBearerTokenAuthenticationProvider(Token(token))
+    adapter = GraphRequestAdapter(login, client)
     adapter.base_url = f"{sandbox.url}/v1.0"
     yield GraphServiceClient(request_adapter=adapter)
-    await adapter._http_client.aclose()
+    await transport.aclose()  # the SDK wraps the transport and leaves it open
 
 
 def raw() -> Any:
@@ -53,7 +59,7 @@ def test_request_builders_reach_folders_delta_and_messages(sandbox: Sandbox) -> 
     ben = Client(sandbox)
     key = ben.deliver()
 
-    async def visit() -> list[httpx.Response]:
+    async def visit() -> list[Any]:
         async with open_client(sandbox, ben.token) as graph:
             inbox = graph.me.mail_folders.by_mail_folder_id("inbox")
             return [
