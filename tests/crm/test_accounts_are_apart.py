@@ -1,0 +1,204 @@
+"""No account sees or changes another's rows: by the tables, by the guard, by every function."""
+
+import contextlib
+import inspect
+from dataclasses import replace
+from datetime import timedelta
+from importlib import import_module
+
+import pytest
+from sqlalchemy import delete, exists, func, or_, select, text, update
+from sqlalchemy.orm import aliased
+
+from crm import guard
+from crm.model import Folder, Ref, WatchState
+from crm.store import accounts, contacts, journal, mailboxes
+from crm.store.outcomes import Later, Run
+from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
+from tests.crm.store_world import TTL, World, a_token
+
+MODULES = ("accounts", "again", "contacts", "context", "journal", "mailboxes", "people", "runs",
+           "settle", "timeline", "watching")  # fmt: skip
+MARK = "secretb"  # in every text of the account that must stay unseen
+
+
+def test_every_row_belongs_to_one_account():
+    for table in Base.metadata.tables.values():
+        if table.name in {"account", "lease"}:
+            continue
+        column = table.c.account_id
+        assert not column.nullable, table.name
+        assert [key.column for key in column.foreign_keys] == [Account.__table__.c.id], table.name
+
+
+OTHER = aliased(Email)
+OF_ALL = select(JournalRow.email_id).subquery()
+
+
+REFUSED = [
+    select(Email.id),
+    select(Email),
+    select(func.count()).select_from(Email),
+    select(Email.id, Thread.id).join(Thread).where(Email.account_id == 1),
+    select(OTHER.id).join(Email, Email.id == OTHER.id).where(Email.account_id == 1),
+    select(Email.id).where(or_(Email.account_id == 1, Email.id == 2)),
+    select(Email.id).where(Email.account_id != 1),
+    select(Email.id).where(Email.account_id == 1, Email.id.in_(select(JournalRow.email_id))),
+    select(Email.id).where(Email.account_id == 1, exists().where(JournalRow.id == Email.id)),
+    select(OF_ALL.c.email_id),
+    update(Email).values(rule=""),
+    delete(Email).where(Email.id == 1),
+    text("SELECT * FROM email"),
+]
+
+
+def test_the_guard_refuses_what_is_not_held_to_one_account(database):
+    for statement in REFUSED:
+        with database.begin() as conn, pytest.raises(guard.NotHeldToOneAccount):
+            conn.execute(statement)
+
+
+LET_THROUGH = [
+    select(Email.id).where(Email.account_id == 1),
+    select(Lease.id),
+    select(Account.id),
+    select(Email.id).execution_options(all_accounts="a test"),
+    select(Email.id, Thread.id).join(Thread).where(Email.account_id == 1, Thread.account_id == 1),
+    update(Email).where(Email.account_id == 1).values(rule=""),
+    text("SELECT 1"),
+]
+
+
+def test_the_guard_lets_through_what_is_held_to_one_account(database):
+    for statement in LET_THROUGH:
+        with database.begin() as conn:
+            conn.execute(statement)
+
+
+def functions():
+    """Every public function of the store that works for one account."""
+    found = {}
+    for name in MODULES:
+        module = import_module(f"crm.store.{name}")
+        for label, each in inspect.getmembers(module, inspect.isfunction):
+            names = inspect.signature(each).parameters
+            public = each.__module__ == module.__name__ and not label.startswith("_")
+            if public and {"account_id", "mailbox", "run"} & names.keys():
+                found[f"{name}.{label}"] = each
+    return found
+
+
+@pytest.fixture
+def victim(database, secrets, now):
+    """The account that must stay unseen and unchanged, with a row of about every kind."""
+    world = World(database, secrets, now)
+    mailbox = world.mailbox(f"ana@{MARK}.test")
+    with database.begin() as conn:
+        company = contacts.company(conn, world.account, MARK, f"{MARK}.test")
+        accounts.add_domain(conn, world.account, f"{MARK}.test")
+        accounts.set_setting(conn, world.account, "log_label", MARK)
+        accounts.add_never_log(conn, world.account, None, f"{MARK}.example", now)
+        mailboxes.set_folders(conn, world.account, mailbox.id, [Folder(MARK, MARK, "inbox")])
+        watch = WatchState(MARK, MARK, now, MARK)
+        mailboxes.set_watches(conn, mailbox, [watch], now, now)
+    zoe = world.contact(f"zoe@{MARK}.test", name=MARK, company=company)
+    with database.begin() as conn:
+        contacts.add_deal(conn, world.account, MARK, [zoe], now)
+    world.settle(
+        mailbox,
+        world.sent(1, [f"zoe@{MARK}.test"], subject=MARK),
+        world.refused(2, "unknown-sender", f"eve@{MARK}.test"),
+        Later(Ref("p3", MARK), "gone", "Gone", None),
+        Later(Ref("p4", MARK), "gone", "Gone", now),
+    )
+    return world
+
+
+def rows_of(world, conn):
+    """All rows of an account, by table."""
+    return {
+        table.name: sorted(
+            map(repr, conn.execute(select(table).where(table.c.account_id == world.account)))
+        )
+        for table in Base.metadata.sorted_tables
+        if "account_id" in table.c
+    }
+
+
+def arguments(victim, stranger):
+    """What the stranger's account calls functions with: ids and names of the victim's rows."""
+    now = victim.now
+    with victim.database.read() as conn:
+        (theirs,) = mailboxes.list_mailboxes(conn, victim.account)
+        zoe = contacts.find(conn, victim.account, f"zoe@{MARK}.test")
+        deal = contacts.deals(conn, victim.account, zoe.id)[0]
+        rows = journal.rows(conn, victim.account, theirs.id, journal.Filter()).items
+        email_id = next(row.email_id for row in rows if row.email_id)
+    mailbox = replace(theirs, account_id=stranger.account, own_addresses=frozenset())
+    new = mailboxes.NewMailbox(None, "x@y.test", "gmail", a_token(now))
+    return {
+        "account_id": stranger.account, "mailbox": mailbox, "mailbox_id": theirs.id,
+        "run": Run(mailbox, "run", TTL, victim.secrets), "token": "run", "ttl": TTL, "now": now,
+        "user_id": theirs.user_id, "contact_id": zoe.id, "contact_ids": [zoe.id],
+        "company_id": zoe.company.id, "deal_id": deal.id, "email_id": email_id, "thread_id": 1,
+        "journal_id": rows[0].id, "journal_ids": [row.id for row in rows], "entry_id": 1,
+        "mailbox_ids": [theirs.id], "reason": "late-root", "secrets": victim.secrets,
+        "outcomes": [stranger.sent(1)], "headers": [stranger.sent(1).message.headers],
+        "refs": [Ref("p1")], "message_ids": ["m1@mail.test"], "message_digests": ["00"],
+        "address": f"zoe@{MARK}.test", "addresses": [f"eve@{MARK}.test"], "people": [],
+        "domain": f"{MARK}.test", "name": "log_label", "value": "mine", "entry": "mine.test",
+        "user": accounts.NewUser("x@y.test"), "new": new, "cause": "revoked", "fresh": a_token(now),
+        "version": 1, "followed": [], "states": [], "renew_at": now, "when": now, "cursor": "zz",
+        "next_wake": now, "until": now, "since": now - timedelta(days=1), "limit": 5,
+        "wanted": journal.Filter(), "password_hash": "mine",
+    }  # fmt: skip
+
+
+FINE = (LookupError, mailboxes.NotConnected, mailboxes.LeaseLost)
+
+
+class Undo(Exception):
+    """Ends a transaction without keeping what was done in it."""
+
+
+def test_a_function_called_for_one_account_leaves_the_other_alone(victim):
+    stranger = victim.other_account()
+    values = arguments(victim, stranger)
+    with victim.database.read() as conn:
+        before = rows_of(victim, conn)
+    for name, function in functions().items():
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        given = {
+            each.name: values[each.name]
+            for each in parameters
+            if each.default is inspect.Parameter.empty
+        }
+        with contextlib.suppress(Undo, *FINE), victim.database.begin() as conn:
+            result = function(conn, **given)
+            assert rows_of(victim, conn) == before, name
+            assert MARK not in repr(result), name
+            if isinstance(result, (dict, list, set, frozenset, tuple)):
+                assert not result, name
+            raise Undo
+
+
+def test_the_same_mail_in_two_accounts_is_logged_in_each(victim):
+    stranger = victim.other_account()
+    mailbox = stranger.mailbox("ana@other.test")
+    with victim.database.read() as conn:
+        before = rows_of(victim, conn)
+    done = stranger.settle(mailbox, stranger.sent(1, [f"zoe@{MARK}.test"], subject=MARK))
+    assert len(done.email_ids) == 1
+    assert done.woken == frozenset()
+    with victim.database.read() as conn:
+        assert rows_of(victim, conn) == before
+
+
+def test_digests_of_two_accounts_differ(victim):
+    stranger = victim.other_account()
+    with victim.database.read() as conn:
+        one, two = (
+            accounts.digests(conn, each, victim.secrets).of("m1")
+            for each in (victim.account, stranger.account)
+        )
+    assert one != two
