@@ -12,6 +12,11 @@ Known limits of Graph that nothing here can mend, and what covers them:
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+import httpx
+from kiota_abstractions.authentication import AnonymousAuthenticationProvider
+from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph.graph_service_client import GraphServiceClient
+
 from crm.model import Folder, Headers, Message, Ref, WatchState
 from infra.settings import Settings
 from providers.client import Cursor, Gone, Page
@@ -35,9 +40,18 @@ def _now() -> datetime:
 
 
 def warm() -> None:
-    """What a parent does before it forks: importing this module loaded the SDK, and this builds
-    the TLS context. Opens no socket and starts no thread."""
+    """What a parent does before it forks: the TLS context, and what the SDK imports only when it
+    builds its first request. Opens no socket and starts no thread."""
     loop.tls_context()
+    nobody = AnonymousAuthenticationProvider()
+    sdk = GraphServiceClient(
+        request_adapter=GraphRequestAdapter(nobody, httpx.AsyncClient(verify=loop.tls_context()))
+    )
+    requests = Requests(sdk, 1)
+    requests.delta("x", datetime.fromtimestamp(0, UTC))
+    requests.message("x")
+    requests.rules()
+    requests.unsubscribe("x")
 
 
 class GraphClient:

@@ -1,11 +1,12 @@
 """Graph's messages as ours."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from crm.messages import plain_text, read_headers
 from crm.model import Attachment, Headers, Message, Place, Ref
+from crm.text import clean, one_line
 from crm.times import utc
 from providers.graph.requests import IN_REPLY_TO, REFERENCES
 from providers.graph.transport import Json
@@ -43,10 +44,16 @@ def headers(raw: Json, place: Place) -> Headers:
         _pairs(raw),
         ref_of(raw),
         place_of(raw, place),
-        utc(datetime.fromisoformat(raw["receivedDateTime"])),
+        _received(raw),
         raw.get("categories") or (),
         raw.get("parentFolderId") or "",
     )
+
+
+def _received(raw: Json) -> datetime:
+    """When Exchange received it. A message that does not say is taken for older than any other."""
+    when = raw.get("receivedDateTime") or raw.get("sentDateTime")
+    return utc(datetime.fromisoformat(when)) if when else datetime.fromtimestamp(0, UTC)
 
 
 def message(raw: Json, place: Place) -> Message:
@@ -64,7 +71,7 @@ def message(raw: Json, place: Place) -> Message:
 
 
 def _lines(text: str) -> str:
-    return text.replace("\r\n", "\n")
+    return clean(text).replace("\r\n", "\n")
 
 
 def _attachment(raw: Json) -> Attachment:
@@ -73,7 +80,7 @@ def _attachment(raw: Json) -> Attachment:
         kind = "message/rfc822"
     return Attachment(
         part=raw["id"],
-        filename=raw.get("name") or "",
+        filename=one_line(raw.get("name") or ""),
         content_type=kind.partition(";")[0].strip().lower() or "application/octet-stream",
         size=int(raw.get("size") or 0),
         inline=bool(raw.get("isInline")),
@@ -88,7 +95,8 @@ def _pairs(raw: Json) -> Iterator[tuple[str, str]]:
     asked for. Bcc is never among the fields: only the sender's copy has it.
     """
     fields = [
-        (one["name"], one.get("value") or "") for one in raw.get("internetMessageHeaders") or ()
+        (one.get("name") or "", one.get("value") or "")
+        for one in raw.get("internetMessageHeaders") or ()
     ]
     names = {name.lower() for name, _ in fields}
     yield from fields

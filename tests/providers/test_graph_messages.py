@@ -61,3 +61,22 @@ def test_attachments_are_told_with_their_kind(box):
         ("a2", "message/rfc822", 9, False, ""),
         ("a3", "application/octet-stream", 0, False, ""),
     ]
+
+
+def test_what_no_database_stores_is_left_out(box):
+    odd = "a\0b \ud83d"
+    files = [{"id": "a1", "name": odd, "size": 1}]
+    body = {"contentType": "html", "content": f"<p>{odd}</p>"}
+    box.messages["m1"] = mail(1, body=body, attachments=files, categories=[odd])
+    read = box.client.message(Ref("m1"))
+    assert (read.text, read.html) == ("ab", "<p>ab </p>")
+    assert read.attachments[0].filename == "ab"
+    assert read.headers.labels == {"ab "}
+
+
+def test_a_message_that_does_not_say_when_it_came_is_older_than_any_other(box):
+    bare = {"id": "m1", "parentFolderId": "DRAFT", "isDraft": True, "internetMessageId": None}
+    box.messages["m1"] = bare
+    [head] = box.client.headers([Ref("m1")])
+    assert head.received_at.year == 1970
+    assert head.sender.address == ""

@@ -284,6 +284,14 @@ def test_an_expired_access_token_is_renewed_without_notice(rig):
     assert ids(drain(rig, cursor)[0]) == [ref]
 
 
+def test_a_claims_challenge_is_conditional_access(rig):
+    cursor = rig.client.baseline()
+    switch(rig, "graph.claims_challenge", True)
+    with pytest.raises(Reconnect) as caught:
+        drain(rig, cursor)
+    assert caught.value.cause == "conditional-access"
+
+
 @pytest.mark.parametrize("kind", ["truncate", "bad_json"])
 def test_a_spoilt_answer_is_a_retry(rig, kind):
     cursor = rig.client.baseline()

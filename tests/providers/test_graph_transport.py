@@ -1,3 +1,4 @@
+import asyncio
 import gc
 import os
 import subprocess
@@ -118,6 +119,12 @@ def test_an_answer_that_cannot_be_read_is_a_retry(stub, body):
         way.ask(folder(way), About.FOLDER)
 
 
+def test_half_a_character_does_not_spoil_an_answer(stub):
+    stub.script = lambda asked: Reply(200, b'{"displayName": "cut \\ud83d"}')
+    way = transport(stub)
+    assert way.ask(folder(way), About.FOLDER) == {"displayName": "cut \ud83d"}
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -170,6 +177,11 @@ def test_a_throttled_member_says_when_to_come_back(stub):
     [error] = way.batch([folder(way)], About.FOLDER)
     assert isinstance(error, Retry)
     assert error.after == 7
+
+
+def test_waiting_ends(stub):
+    with pytest.raises(Retry):
+        loop.run(asyncio.sleep(30), patience=0.05)
 
 
 def test_an_empty_batch_asks_nothing(stub):
