@@ -34,7 +34,7 @@ from workers.watches import refresh
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=45)
-RECHECK = timedelta(seconds=3)  # a push can outrun the listing it announces
+RECHECK = timedelta(seconds=3)  # a push can outrun its listing; Gmail drops pushes within a second
 OPERATOR_PAUSE = timedelta(minutes=15)
 JUDGED_AGAIN_ROUNDS = (
     20  # each settles a batch of pending messages; the rest waits for the next run
@@ -133,7 +133,7 @@ class Running:
         with self.runtime.database.read() as conn:
             pending = settle.next_pending(conn, self.mailbox)
             current = mailboxes.by_id(conn, self.mailbox.id)
-        soon = now + RECHECK if self.rung and not found else quiet(now)
+        soon = now + RECHECK if self.rung or found else quiet(now)
         renewal = current.renew_at if current else None
         return min(when for when in (soon, pending, renewal) if when is not None)
 
