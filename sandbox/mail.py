@@ -7,6 +7,7 @@ from email import message_from_bytes, policy
 from email.headerregistry import Address
 from email.message import EmailMessage, Message
 from email.utils import format_datetime, getaddresses, make_msgid
+from itertools import pairwise
 
 _PREFIX = re.compile(
     r"^\s*(?:(?:re|fwd?|aw|wg|sv|vs|antw|tr|r)\s*(?:\[\d+\])?\s*[::]\s*)+", re.IGNORECASE
@@ -110,14 +111,17 @@ def fields(raw: bytes) -> list[tuple[str, bytes]]:
     if head and not head.endswith(b"\n"):
         head += b"\r\n"
     starts = [m.start() for m in _FIELD.finditer(head)]
-    pieces = [head[a:b] for a, b in zip(starts, [*starts[1:], len(head)], strict=True)]
+    pieces = [head[a:b] for a, b in pairwise([*starts, len(head)])]
     return [(piece.split(b":", 1)[0].strip().decode("ascii"), piece) for piece in pieces]
 
 
 def without_bcc(raw: bytes) -> bytes:
     """The message as recipients get it."""
+    found = fields(raw)
+    kept = [piece for name, piece in found if name.lower() != "bcc"]
+    if len(kept) == len(found):
+        return raw
     _, gap, body = split(raw)
-    kept = [piece for name, piece in fields(raw) if name.lower() != "bcc"]
     return b"".join(kept) + gap + body
 
 
