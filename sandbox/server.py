@@ -127,7 +127,7 @@ class Server:
         environ = self._environ(head.decode("latin-1"), peer)
         if environ.get("HTTP_EXPECT", "").lower() == "100-continue":
             client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
+        if environ.pop("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
             content = reader.chunked()
         else:
             size = int(environ.get("CONTENT_LENGTH") or 0)

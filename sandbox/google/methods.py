@@ -256,7 +256,8 @@ _SETTINGS = READ | {"https://www.googleapis.com/auth/gmail.settings.basic"}
 _DRAFT = _set("id message")
 _LIST = _PAGE | _set("q labelIds includeSpamTrash")
 _HISTORY = _PAGE | _set("startHistoryId historyTypes labelId")
-_IMPORT = _set("internalDateSource neverMarkSpam processForCalendar deleted")
+_INSERT = _set("internalDateSource deleted")
+_IMPORT = _INSERT | _set("neverMarkSpam processForCalendar")
 _CHANGE = _set("addLabelIds removeLabelIds")
 _ONE = "messages/{id}"
 
@@ -265,19 +266,19 @@ METHODS = (
     Method("messages.list", "GET", "messages", 5, ANY, _list, _LIST),
     Method("messages.send", "POST", "messages/send", 100, SEND, _send, fields=_RAW),
     Method("messages.import", "POST", "messages/import", 25, INSERT, _insert, _IMPORT, _RAW),
-    Method("messages.insert", "POST", "messages", 25, INSERT, _insert, _IMPORT, _RAW),
+    Method("messages.insert", "POST", "messages", 25, INSERT, _insert, _INSERT, _RAW),
     Method("messages.get", "GET", _ONE, 20, ANY, _get, _GET),
     Method("messages.delete", "DELETE", _ONE, 10, frozenset({FULL}), _delete),
     Method("messages.modify", "POST", f"{_ONE}/modify", 5, MODIFY, _modify, fields=_CHANGE),
     Method("messages.trash", "POST", f"{_ONE}/trash", 20, MODIFY, _trash),
     Method("messages.untrash", "POST", f"{_ONE}/untrash", 5, MODIFY, _untrash),
-    Method("attachments.get", "GET", f"{_ONE}/attachments/{{attachment}}", 20, ANY, _attachment),
+    Method("attachments.get", "GET", f"{_ONE}/attachments/{{attachment}}", 20, READ, _attachment),
     Method("labels.list", "GET", "labels", 1, ANY | LABELS, _labels),
     Method("labels.create", "POST", "labels", 5, LABELS, _new_label, fields=_LABEL),
     Method("history.list", "GET", "history", 2, ANY, _history, _HISTORY),
     Method("watch", "POST", "watch", 100, ANY, _watch, fields=_WATCH),
     Method("stop", "POST", "stop", 50, ANY, _stop),
-    Method("sendAs.list", "GET", "settings/sendAs", 1, _SETTINGS | ANY, _send_as),
+    Method("sendAs.list", "GET", "settings/sendAs", 1, _SETTINGS, _send_as),
     Method("drafts.create", "POST", "drafts", 10, COMPOSE, _draft_create, fields=_DRAFT),
     Method("drafts.send", "POST", "drafts/send", 100, COMPOSE, _draft_send, fields=_DRAFT),
     Method("drafts.update", "PUT", "drafts/{id}", 15, COMPOSE, _draft_update, fields=_DRAFT),

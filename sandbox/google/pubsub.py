@@ -82,6 +82,8 @@ class PubSub:
             )
         if not 10 <= subscription.ack_deadline <= 600:
             raise invalid("Invalid ack deadline given: must be between 10 and 600 seconds.")
+        if not 5 <= subscription.max_attempts <= 100:
+            raise invalid("Invalid max delivery attempts given: must be between 5 and 100.")
         self.delete(subscription.name, missing_ok=True)
         self.subscriptions[subscription.name] = subscription
         if subscription.push:

@@ -34,7 +34,9 @@ def page(**changed: str) -> str:
     return f"/o/oauth2/v2/auth?{urlencode({**query, **changed})}"
 
 
-def allow(sandbox: Sandbox, *scopes: str, decision: str = "allow", **changed: str) -> dict[str, str]:
+def allow(
+    sandbox: Sandbox, *scopes: str, decision: str = "allow", **changed: str
+) -> dict[str, str]:
     form = {"account": ANA, "scope": list(scopes or (READ,)), "decision": decision}
     answer = sandbox.http.post(page(**changed), data=form)
     assert answer.status_code == 302, answer.text
@@ -94,7 +96,10 @@ def test_a_code_becomes_tokens_of_the_ticked_scopes_only(sandbox: Sandbox) -> No
         READ,
     }
     claims = id_token.verify_token(
-        found["id_token"], transport.Request(), CLIENT["client_id"], f"{sandbox.url}/oauth2/v1/certs"
+        found["id_token"],
+        transport.Request(),
+        CLIENT["client_id"],
+        f"{sandbox.url}/oauth2/v1/certs",
     )
     assert (claims["email"], claims["iss"]) == (ANA, "https://accounts.google.com")
     assert claims["sub"].isdigit()
@@ -110,7 +115,9 @@ def test_denying_goes_back_with_an_error(sandbox: Sandbox) -> None:
 def test_a_code_works_once_for_ten_minutes_with_its_verifier(sandbox: Sandbox) -> None:
     code = allow(sandbox)["code"]
     assert redeem(sandbox, code, code_verifier="wrong")[1]["error"] == "invalid_grant"
-    assert redeem(sandbox, code, code_verifier="")[1]["error_description"] == "Missing code verifier."
+    assert (
+        redeem(sandbox, code, code_verifier="")[1]["error_description"] == "Missing code verifier."
+    )
     assert redeem(sandbox, code, redirect_uri="http://localhost/")[0] == 400
     assert redeem(sandbox, code)[0] == 200
     assert redeem(sandbox, code) == (
