@@ -107,7 +107,7 @@ class GmailClient:
         try:
             answer = self._run(request(), About.WATCH)
         except OtherClient:
-            self._run(self._api.stop())
+            self._stop()
             answer = self._run(request(), About.WATCH)
         expires = datetime.fromtimestamp(int(answer["expiration"]) / 1000, UTC)
         return (WatchState(RESOURCE, "", expires),)
@@ -115,14 +115,18 @@ class GmailClient:
     def unwatch(self, have: Sequence[WatchState]) -> None:
         del have
         if self._topic:
-            self._run(self._api.stop())
+            self._stop()
 
     def close(self) -> None:
         self._http.close()
 
     def _run(self, request: HttpRequest, about: About = About.MAILBOX) -> Any:
         with translated(about, self._clock):
-            return request.execute(http=self._http)
+            return _readable(request.execute(http=self._http))
+
+    def _stop(self) -> None:
+        with translated(About.WATCH, self._clock):
+            self._api.stop().execute(http=self._http)  # has no answer
 
     def _mailbox_id(self) -> int:
         return int(self._run(self._api.profile())["historyId"])
@@ -138,6 +142,7 @@ class GmailClient:
                 with translated(About.MESSAGE, self._clock):
                     if error is not None:
                         raise error
+                    _readable(answer)
             except Gone:
                 answers[number] = None
             except Exception as meant:  # noqa: BLE001 - raised below, outside the library's loop
@@ -169,3 +174,10 @@ class GmailClient:
     @staticmethod
     def _named(answer: Any, names: dict[str, str]) -> set[str]:
         return {names[label] for label in answer.get("labelIds", ()) if label in names}
+
+
+def _readable(answer: Any) -> Any:
+    """`answer`, unless it is the bare text that googleapiclient makes of broken JSON."""
+    if not isinstance(answer, dict):
+        raise ValueError("no JSON object")
+    return answer

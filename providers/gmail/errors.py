@@ -80,6 +80,9 @@ def translated(about: About, now: Callable[[], datetime]) -> Iterator[None]:
     """Inside it, what goes wrong on the way to Gmail or there is raised as a `ProviderError`."""
     try:
         yield
+    except (BatchError, ValueError, IndexError) as error:
+        # googleapiclient lets these out when an answer is cut short or is no JSON.
+        raise Retry(None, f"unreadable answer: {type(error).__name__}") from None
     except HttpError as error:
         found = meaning(read(error, about, now()))
         if found is None:
@@ -93,9 +96,6 @@ def translated(about: About, now: Callable[[], datetime]) -> Iterator[None]:
         raise Retry(None, f"network: {type(error).__name__}") from error
     except (OSError, ssl.SSLError) as error:
         raise Retry(None, f"network: {type(error).__name__}") from error
-    except (BatchError, ValueError, IndexError) as error:
-        # googleapiclient lets these out when an answer is cut short or is no JSON.
-        raise Retry(None, f"unreadable answer: {type(error).__name__}") from error
 
 
 def _wait(answer: Answer) -> float | None:

@@ -16,6 +16,7 @@ from tests.sandbox_process import Sandbox
 READ = "https://www.googleapis.com/auth/gmail.readonly"
 ALL = "https://mail.google.com/"
 TOPIC = "projects/sandbox/topics/gmail"
+SUBSCRIPTION = "projects/sandbox/subscriptions/gmail"
 
 _numbers = itertools.count(1)
 

@@ -1,0 +1,364 @@
+"""What only Gmail has; the rest is in the contract."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from crm.model import Place, Ref
+from providers import causes
+from providers.client import Gone, Operator, Reconnect, Retry
+from providers.gmail import transport
+from tests.providers import mail
+from tests.providers.contract import drain, ids, list_since
+from tests.providers.gmail_rig import READ, SUBSCRIPTION, TOPIC, GmailRig, settings_for
+from tests.sandbox_process import Sandbox
+
+
+@pytest.fixture
+def rig(sandbox: Sandbox) -> Iterator[GmailRig]:
+    made = GmailRig(sandbox, settings_for(sandbox))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def watched(sandbox: Sandbox) -> Iterator[GmailRig]:
+    made = GmailRig(
+        sandbox,
+        settings_for(sandbox, google_pubsub_topic=TOPIC, google_pubsub_subscription=SUBSCRIPTION),
+    )
+    yield made
+    made.close()
+
+
+def counts(rig: GmailRig) -> dict[str, int]:
+    return {
+        name.removeprefix("gmail."): count
+        for name, count in rig.sandbox.get("/control/counts").items()
+        if name.startswith("gmail.") and name.count(".") <= 2
+    }
+
+
+def fresh(rig: GmailRig) -> None:
+    rig.sandbox.post("/control/counts/reset")
+
+
+# -- what it costs
+
+
+def test_headers_of_ten_messages_are_one_http_request(rig):
+    refs = [Ref(rig.deliver(mail.numbered(n))) for n in range(23)]
+    fresh(rig)
+    assert len(rig.client.headers(refs)) == 23
+    assert counts(rig) == {"batch": 3, "messages.get": 23}
+
+
+def test_a_whole_message_is_one_request_and_its_files_are_left_alone(rig):
+    ref = Ref(rig.deliver(mail.FILES))
+    fresh(rig)
+    assert len(rig.client.message(ref).attachments) == 3
+    assert counts(rig) == {"messages.get": 1}
+
+
+def test_a_listing_is_one_request_and_tells_places(rig):
+    cursor = rig.client.baseline()
+    rig.deliver(mail.PLAIN, Place.JUNK)
+    fresh(rig)
+    page = next(iter(rig.client.changes(cursor)))
+    assert [item.place for item in page.items] == [Place.JUNK]
+    assert counts(rig) == {"history.list": 1}
+
+
+def test_names_of_labels_are_read_once_and_again_for_a_new_label(rig):
+    one, other = rig.deliver(mail.numbered(1)), rig.deliver(mail.numbered(2))
+    rig.label(one, "Log to CRM")
+    fresh(rig)
+    rig.client.headers([Ref(one)])
+    assert rig.client.message(Ref(one)).headers.labels == {"Log to CRM"}
+    rig.client.message(Ref(other))
+    assert counts(rig)["labels.list"] == 1
+    rig.label(other, "Größe/Neu")
+    assert rig.client.message(Ref(other)).headers.labels == {"Größe/Neu"}
+    assert counts(rig)["labels.list"] == 2
+
+
+def test_a_renamed_label_is_known_by_its_new_name_after_an_hour(rig):
+    now = datetime.now(UTC)
+    client = rig.open(clock=lambda: now)
+    ref = rig.deliver(mail.PLAIN)
+    rig.label(ref, "Old")
+    assert client.message(Ref(ref)).headers.labels == {"Old"}
+    fresh(rig)
+    now += timedelta(minutes=61)
+    client.message(Ref(ref))
+    assert counts(rig)["labels.list"] == 1
+
+
+# -- cursors
+
+
+def test_the_cursor_follows_the_records_not_the_mailbox(rig):
+    start = datetime.now(UTC)
+    now = start
+    client = rig.open(clock=lambda: now)
+    cursor = client.baseline()
+    ref = rig.deliver(mail.PLAIN)
+    (page,) = client.changes(cursor)
+    record = json.loads(page.cursor)[0]
+    rig.delete(ref)  # moves the mailbox's id, and is not listed
+    (quiet,) = client.changes(page.cursor)
+    assert quiet.items == ()
+    assert json.loads(quiet.cursor)[0] == record
+    now = start + timedelta(minutes=11)
+    (moved,) = client.changes(quiet.cursor)
+    assert json.loads(moved.cursor)[0] > record
+
+
+def test_records_that_come_late_are_not_lost(rig):
+    rig.sandbox.post("/control/switches", **{"gmail.history_lag": 3600.0})
+    cursor = rig.client.baseline()
+    ref = rig.deliver(mail.PLAIN)
+    items, cursor = drain(rig, cursor)
+    assert items == []
+    rig.sandbox.post("/control/switches", **{"gmail.history_lag": 0.0})
+    assert ids(drain(rig, cursor)[0]) == [ref]
+
+
+def test_without_labels_in_the_history_the_headers_tell_the_place(rig):
+    rig.sandbox.post("/control/switches", **{"gmail.history_labels": False})
+    cursor = rig.client.baseline()
+    rig.deliver(mail.PLAIN, Place.JUNK)
+    items, _ = drain(rig, cursor)
+    assert [item.place for item in items] == [None]
+    read = rig.client.headers([items[0].ref])[0]
+    assert read is not None
+    assert read.place is Place.JUNK
+
+
+def test_an_archived_message_is_followed_and_a_message_to_oneself_is_sent(rig):
+    ref = rig.deliver(mail.PLAIN)
+    rig.call("POST", f"/messages/{ref}/modify", removeLabelIds=["INBOX"])
+    assert rig.client.message(Ref(ref)).headers.place is Place.FOLLOWED
+    own = mail.PLAIN.replace(b"ana@acme.test", rig.address.encode())
+    assert rig.client.message(Ref(rig.send(own))).headers.place is Place.SENT
+
+
+def test_a_draft_that_is_sent_is_another_message(rig):
+    cursor = rig.client.baseline()
+    text = base64.urlsafe_b64encode(mail.PLAIN).decode()
+    draft = rig.call("POST", "/drafts", message={"raw": text})
+    sent = rig.call("POST", "/drafts/send", id=draft["id"])["id"]
+    places = {item.ref.id: item.place for item in drain(rig, cursor)[0]}
+    assert places == {draft["message"]["id"]: Place.DRAFT, sent: Place.SENT}
+    with pytest.raises(Gone):
+        rig.client.message(Ref(draft["message"]["id"]))
+
+
+def test_since_finds_junk_and_trash_too(rig):
+    junk = rig.deliver(mail.numbered(1), Place.JUNK)
+    trash = rig.move(rig.deliver(mail.numbered(2)), Place.TRASH)
+    found, _ = list_since(rig, datetime.now(UTC) - timedelta(minutes=5))
+    assert set(ids(found)) == {junk, trash}
+
+
+# -- messages
+
+
+def test_text_that_gmail_keeps_apart_is_asked_for(rig):
+    rig.sandbox.post("/control/switches", **{"gmail.inline_limit": 5})
+    ref = Ref(rig.deliver(mail.ALTERNATIVE))
+    fresh(rig)
+    message = rig.client.message(ref)
+    assert "Rich – with a dash" in message.html
+    assert counts(rig) == {"messages.get": 1, "attachments.get": 2}
+
+
+@pytest.mark.parametrize("decoded", [True, False])
+@pytest.mark.parametrize("name", ["encoded headers", "strange"])
+def test_headers_are_the_same_whether_gmail_decodes_them_or_not(rig, decoded, name):
+    rig.sandbox.post("/control/switches", **{"gmail.decoded_headers": decoded})
+    read = rig.client.headers([Ref(rig.deliver(mail.SAMPLES[name]))])[0]
+    assert read is not None
+    if name == "encoded headers":
+        assert read.subject == "Antwort: Grüße"
+        assert read.sender.name == "Jürgen Müller"
+
+
+def test_an_id_that_is_none_is_gone(rig):
+    with pytest.raises(Gone):
+        rig.client.message(Ref("no-such-id-at-all-in-here"))
+    assert rig.client.headers([Ref("../labels?x=1"), Ref("1f")]) == [None, None]
+
+
+def test_a_message_that_cannot_be_read_yet_is_gone_for_now(rig):
+    ref = Ref(rig.deliver(mail.PLAIN))
+    rig.sandbox.post("/control/switches", **{"gmail.get_lag": 60.0})
+    with pytest.raises(Gone):
+        rig.client.message(ref)
+
+
+# -- limits
+
+
+def test_a_limit_inside_a_batch_stops_the_whole_call(rig):
+    refs = [Ref(rig.deliver(mail.numbered(n))) for n in range(3)]
+    rig.sandbox.post("/control/google/limit", address=rig.address, kind="retry-after", seconds=900)
+    with pytest.raises(Retry) as caught:
+        rig.client.headers(refs)
+    assert caught.value.after is not None
+    assert 880 < caught.value.after <= 900
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "cause"),
+    [
+        ("concurrent", Retry, None),
+        ("exhausted", Retry, None),
+        ("403-rate", Retry, None),
+        ("403-user", Retry, None),
+        ("403-daily", Operator, causes.PROJECT_QUOTA),
+        ("403-domain", Reconnect, causes.ADMIN_BLOCKED),
+        ("mail-off", Reconnect, causes.MAILBOX_UNAVAILABLE),
+        ("precondition", Reconnect, causes.MAILBOX_UNAVAILABLE),
+    ],
+)
+def test_limits_and_switched_off_mailboxes(rig, kind, error, cause):
+    rig.sandbox.post("/control/google/limit", address=rig.address, kind=kind)
+    with pytest.raises(error) as caught:
+        rig.client.baseline()
+    assert getattr(caught.value, "cause", None) == cause
+
+
+@pytest.mark.parametrize("kind", ["truncate", "bad_json"])
+@pytest.mark.parametrize("call", ["baseline", "message", "headers"])
+def test_half_an_answer_is_asked_for_again(rig, kind, call):
+    ref = Ref(rig.deliver(mail.PLAIN))
+    rig.fault(kind=kind, times=1)
+    calls = {
+        "baseline": rig.client.baseline,
+        "message": lambda: rig.client.message(ref),
+        "headers": lambda: rig.client.headers([ref]),
+    }
+    with pytest.raises(Retry):
+        calls[call]()
+    assert calls[call]()
+
+
+# -- tokens
+
+
+def test_a_token_that_ran_out_is_renewed_once_and_the_call_made_again(rig):
+    ref = Ref(rig.deliver(mail.PLAIN))
+    rig.client.baseline()
+    first = rig.stored.tokens.access_token
+    rig.sandbox.post("/control/expire-tokens", address=rig.address)
+    assert rig.client.message(ref).headers.ref.id == ref.id
+    assert rig.stored.tokens.access_token != first
+    rig.sandbox.post("/control/expire-tokens", address=rig.address)
+    assert rig.client.headers([ref])[0] is not None
+
+
+def test_a_token_without_the_permission_is_named(rig):
+    given = rig.token("openid", "email")
+    rig.stored.tokens = type(rig.stored.tokens)(
+        given["access_token"], given["refresh_token"], rig.stored.tokens.expires_at
+    )
+    with pytest.raises(Reconnect) as caught:
+        rig.open().baseline()
+    assert caught.value.cause == causes.SCOPE_MISSING
+    assert READ not in rig.stored.tokens.scopes
+
+
+def test_a_changed_password_ends_the_consent(rig):
+    rig.sandbox.post("/control/password", address=rig.address)
+    with pytest.raises(Reconnect) as caught:
+        rig.client.baseline()
+    assert caught.value.cause == causes.REVOKED
+
+
+# -- watches
+
+
+def test_without_a_topic_there_is_no_watch(rig):
+    fresh(rig)
+    assert rig.client.watch(()) == ()
+    rig.client.unwatch(())
+    assert counts(rig) == {}
+
+
+def test_a_watch_lasts_days_and_is_renewed_without_stopping(watched):
+    (first,) = watched.client.watch(())
+    assert first.expires_at > datetime.now(UTC) + timedelta(days=6)
+    fresh(watched)
+    watched.client.watch([first])
+    assert counts(watched) == {"watch": 1}
+    watched.client.unwatch([first])
+    watched.client.unwatch([first])
+
+
+def test_a_watch_never_moves_the_cursor(watched):
+    cursor = watched.client.baseline()
+    ref = watched.deliver(mail.PLAIN)
+    watched.client.watch(())
+    assert ids(drain(watched, cursor)[0]) == [ref]
+
+
+def test_a_watch_of_another_environment_is_ended_first(watched):
+    other = "projects/sandbox/topics/other"
+    watched.sandbox.post(
+        "/control/pubsub", topic=other, subscription="projects/sandbox/subscriptions/o"
+    )
+    watched.call("POST", "/watch", topicName=other)
+    fresh(watched)
+    assert len(watched.client.watch(())) == 1
+    assert counts(watched)["stop"] == 1
+
+
+@pytest.mark.parametrize(
+    "topic", ["projects/sandbox/topics/missing", "projects/foreign/topics/gmail"]
+)
+def test_a_topic_that_does_not_work_is_the_operators(sandbox, topic):
+    rig = GmailRig(
+        sandbox,
+        settings_for(sandbox, google_pubsub_topic=topic, google_pubsub_subscription=SUBSCRIPTION),
+    )
+    with pytest.raises(Operator) as caught:
+        rig.client.watch(())
+    assert caught.value.cause == causes.PUSH_TOPIC
+    rig.close()
+
+
+# -- connections
+
+
+def test_mailboxes_of_a_thread_share_connections(sandbox):
+    rigs = [GmailRig(sandbox, settings_for(sandbox)) for _ in range(2)]
+    for rig in rigs:
+        rig.client.baseline()
+    kept = transport._connections()
+    assert len([key for key in kept.connections if sandbox.url.removeprefix("http://") in key]) == 1
+    for rig in rigs:
+        rig.client.close()
+        rig.client.close()
+        rig.client.baseline()
+        rig.close()
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_no_failure(rig):
+    refs = [Ref(rig.deliver(mail.numbered(n))) for n in range(3)]
+    rig.client.baseline()
+    for connection in transport._connections().connections.values():
+        connection.sock.shutdown(2)
+    assert all(rig.client.headers(refs))
+    for connection in transport._connections().connections.values():
+        connection.sock.shutdown(2)
+    assert rig.client.baseline()
+
+
+def test_tls_connections_share_one_context():
+    one, other = (transport.KeptTls("localhost", 443, timeout=1) for _ in range(2))
+    assert one._context is other._context
+    assert one._context.check_hostname

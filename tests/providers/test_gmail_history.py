@@ -1,0 +1,91 @@
+import pytest
+
+from crm.model import Place, Ref
+from providers.client import Item
+from providers.gmail.history import is_user_label, items_of, place_of
+
+
+def message(ref, *labels):
+    return {"id": ref, "threadId": f"t{ref}", "labelIds": list(labels)}
+
+
+def added(ref, *labels):
+    return {"id": "1", "messagesAdded": [{"message": message(ref, *labels)}]}
+
+
+def changed(kind, ref, which, *labels):
+    return {"id": "2", kind: [{"message": message(ref, *labels), "labelIds": which}]}
+
+
+def refs(*records):
+    return [item.ref.id for item in items_of(records)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "place"),
+    [
+        ((), Place.FOLLOWED),
+        (("INBOX", "UNREAD"), Place.FOLLOWED),
+        (("CATEGORY_PROMOTIONS", "Label_1"), Place.FOLLOWED),
+        (("SENT",), Place.SENT),
+        (("SENT", "INBOX"), Place.SENT),
+        (("DRAFT",), Place.DRAFT),
+        (("CHAT", "INBOX"), Place.DRAFT),
+        (("SCHEDULED",), Place.DRAFT),
+        (("SPAM", "UNREAD"), Place.JUNK),
+        (("TRASH", "SENT"), Place.TRASH),
+        (("TRASH", "DRAFT"), Place.TRASH),
+    ],
+)
+def test_labels_tell_the_place(labels, place):
+    assert place_of(labels) is place
+
+
+def test_system_labels_are_capitals():
+    assert is_user_label("Label_17")
+    assert not any(map(is_user_label, ("UNREAD", "CATEGORY_SOCIAL", "YELLOW_STAR")))
+
+
+def test_an_added_message_has_its_place_and_thread():
+    assert items_of([added("a", "INBOX")]) == (Item(Ref("a", "ta"), Place.FOLLOWED),)
+
+
+def test_without_labels_the_place_is_not_known():
+    record = {"id": "1", "messagesAdded": [{"message": {"id": "a", "threadId": "t"}}]}
+    assert items_of([record]) == (Item(Ref("a", "t"), None),)
+
+
+@pytest.mark.parametrize("which", ["INBOX", "SENT", "SPAM", "TRASH", "Label_5"])
+def test_a_label_that_matters_shows_the_message(which):
+    assert refs(changed("labelsAdded", "a", [which], which)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "which", ["UNREAD", "STARRED", "IMPORTANT", "CATEGORY_SOCIAL", "YELLOW_STAR"]
+)
+def test_reading_and_starring_is_no_change(which):
+    assert refs(changed("labelsAdded", "a", [which], which)) == []
+    assert refs(changed("labelsRemoved", "a", [which])) == []
+
+
+@pytest.mark.parametrize(("which", "shown"), [("SPAM", True), ("TRASH", True), ("DRAFT", True),
+                                              ("INBOX", False), ("Label_5", False)])  # fmt: skip
+def test_only_a_way_out_of_junk_trash_or_drafts_shows_when_a_label_goes(which, shown):
+    assert bool(refs(changed("labelsRemoved", "a", [which], "INBOX"))) is shown
+
+
+def test_a_message_in_several_records_shows_once_with_its_last_place():
+    records = [
+        added("a", "SPAM"),
+        added("b", "INBOX"),
+        changed("labelsRemoved", "a", ["SPAM"]),
+        changed("labelsAdded", "a", ["INBOX"], "INBOX"),
+    ]
+    assert items_of(records) == (
+        Item(Ref("a", "ta"), Place.FOLLOWED),
+        Item(Ref("b", "tb"), Place.FOLLOWED),
+    )
+
+
+def test_records_that_tell_of_nothing_are_nothing():
+    assert items_of([{"id": "3"}, {"id": "4", "messages": [message("a")]}]) == ()
