@@ -7,12 +7,10 @@ A database that goes away is an ordinary `OperationalError`; it and `Connection`
 here, because nobody outside `crm` imports SQLAlchemy.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, Literal
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
@@ -57,22 +55,26 @@ class Database:
     def upgrade(self) -> None:
         """Bring the tables to the newest revision. Safe when several processes start at once: the
         first migrates, the others wait and find nothing to do."""
-        self._migrate(lambda config: command.upgrade(config, "head"))
+        self._migrate("upgrade", "head")
 
     def downgrade(self, revision: str) -> None:
         """Bring the tables back to `revision` (`base`: none)."""
-        self._migrate(lambda config: command.downgrade(config, revision))
+        self._migrate("downgrade", revision)
 
     def close(self, fork: bool = False) -> None:
         """Close all connections; with `fork`, forget those of the parent process instead."""
         self.engine.dispose(close=not fork)
 
-    def _migrate(self, step: Callable[[Config], None]) -> None:
+    def _migrate(self, step: Literal["upgrade", "downgrade"], revision: str) -> None:
+        # Alembic takes as long to import as all the rest: only who migrates pays for it.
+        from alembic import command
+        from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", "crm:migrations")
         with self._alone_with_the_schema() as conn:
             config.attributes["connection"] = conn
-            step(config)
+            getattr(command, step)(config, revision)
 
     def _alone_with_the_schema(self) -> AbstractContextManager[Connection]:
         return _sqlite_schema(self.engine) if self.dialect == "sqlite" else _pg_schema(self.engine)

@@ -32,7 +32,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
+    type_annotation_map: ClassVar[Any] = {
         datetime: UtcDateTime,
         str: CleanText,
         dict[str, Any]: JSON,
@@ -47,7 +47,7 @@ class Owned:
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
 
 
-def _ref(target: str, ondelete: str = "CASCADE") -> Mapped[int]:
+def _ref(target: str, ondelete: str = "CASCADE") -> Any:
     return mapped_column(ForeignKey(target, ondelete=ondelete), index=True)
 
 
@@ -170,9 +170,7 @@ class Company(Owned, Base):
 class Contact(Owned, Base):
     __tablename__ = "contact"
     name: Mapped[str] = mapped_column(default="")
-    company_id: Mapped[int | None] = mapped_column(
-        ForeignKey("company.id", ondelete="SET NULL"), index=True
-    )
+    company_id: Mapped[int | None] = _ref("company.id", "SET NULL")
     created_at: Mapped[datetime]
 
 
@@ -218,12 +216,8 @@ class ThreadAssociation(Owned, Base):
         UniqueConstraint("thread_id", "deal_id"),
     )
     thread_id: Mapped[int] = _ref("thread.id")
-    company_id: Mapped[int | None] = mapped_column(
-        ForeignKey("company.id", ondelete="CASCADE"), index=True
-    )
-    deal_id: Mapped[int | None] = mapped_column(
-        ForeignKey("deal.id", ondelete="CASCADE"), index=True
-    )
+    company_id: Mapped[int | None] = _ref("company.id")
+    deal_id: Mapped[int | None] = _ref("deal.id")
 
 
 class Email(Owned, Base):

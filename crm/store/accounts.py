@@ -8,6 +8,7 @@ from os import urandom
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from crm.addresses import normalise
+from crm.database import alone
 from crm.model import NeverLog, Switches
 from crm.store import sql
 from crm.tables import Account, AccountDomain, NeverLogEntry, Setting
@@ -57,6 +58,7 @@ class Digests:
 
 def ensure_account(conn: Connection, name: str, secrets: Secrets, now: datetime) -> int:
     """The id of the installation's account; it is made when there is none."""
+    alone(conn, 0)
     found = conn.scalar(select(Account.id).order_by(Account.id).limit(1))
     if found is not None:
         return found

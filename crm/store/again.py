@@ -38,9 +38,13 @@ def after_logging(
         referring = select(JournalReference.journal_id).where(
             JournalReference.account_id == account_id, JournalReference.digest.in_(some)
         )
-        touched |= _judge(conn, account_id, JournalRow.id.in_(referring), LATE_ROOT, now)
-        copies = JournalRow.message_digest.in_(some)
-        touched |= _judge(conn, account_id, copies, DUPLICATE, now)
+        copies = select(JournalRow.id).where(
+            JournalRow.account_id == account_id,
+            JournalRow.message_digest.in_(some),
+            JournalRow.verdict == VerdictKind.REFUSED,
+        )
+        touched |= these(conn, account_id, conn.scalars(referring).all(), LATE_ROOT, now)
+        touched |= these(conn, account_id, conn.scalars(copies).all(), DUPLICATE, now)
     return touched
 
 
