@@ -378,7 +378,6 @@ class NeverLogEntry(Owned, Base):
 
 class OutboxEvent(Owned, Base):
     """Something to tell the outside, written in the transaction that made it true."""
-
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("account_id", "key"),
