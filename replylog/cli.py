@@ -10,7 +10,14 @@ from infra.redis_server import RedisServerError
 from infra.secrets import WrongKey, new_key
 from infra.settings import SettingsError
 
+VERSION = "0.1.0"
 WRONG_SETTINGS = 2  # exit code; 1 for everything else that went wrong
+
+
+NO_DATABASE = (
+    "The database does not answer or has no tables yet (REPLYLOG_DATABASE_URL says where it is, "
+    "`replylog db upgrade` sets it up)"
+)
 
 
 class Replylog(click.Group):
@@ -36,16 +43,16 @@ def _outage(error: Exception) -> str:
     By name in `sys.modules`: whoever raised them has imported them, and nobody else has to wait.
     """
     for module, name, text in (
-        ("crm.database", "OperationalError", "The database does not answer or is not set up"),
+        ("crm.database", "OperationalError", NO_DATABASE),
         ("workers.queue", "QueueDown", "Redis does not answer"),
     ):
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
-            return f"{text}: {type(getattr(error, 'orig', None) or error).__name__}. `replylog db upgrade` sets a database up."
+            return text
     return ""
 
 
 @click.group(cls=Replylog)
-@click.version_option(package_name=None, version="0.1.0", prog_name="replylog")
+@click.version_option(VERSION, prog_name="replylog")
 def main() -> None:
     """Logs e-mail replies on the right CRM contact's timeline, and says why when it does not."""
 

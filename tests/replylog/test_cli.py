@@ -5,10 +5,20 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+
+from crm.database import Database
+from crm.model import MailboxKind, Tokens
+from crm.store import accounts, mailboxes
+from infra.secrets import Secrets, new_key
+from infra.settings import Settings
+from replylog import roles
+from workers.queue import Queue
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +59,12 @@ def test_help_names_every_role(replylog):
         "mailbox",
     ):
         assert f"  {name} " in told.stdout
+
+
+def test_the_version_is_the_packages(replylog):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert replylog("--version").stdout == f"replylog, version {project['version']}\n"
 
 
 @pytest.mark.parametrize(
@@ -150,3 +166,78 @@ def test_a_worker_in_burst_ends_when_nothing_is_to_do(replylog):
 
     assert told.returncode == 0, told.stderr
     assert time.monotonic() - before < 30
+
+
+@pytest.mark.parametrize(
+    ("public", "given", "expected"),
+    [
+        ("http://127.0.0.1:8080", (None, None), ("127.0.0.1", 8080)),
+        ("http://localhost:8081", (None, None), ("127.0.0.1", 8081)),
+        ("http://[::1]:8081", (None, None), ("::1", 8081)),
+        ("http://localhost", (None, None), ("127.0.0.1", 80)),
+        ("http://localhost:8081", ("0.0.0.0", 9000), ("0.0.0.0", 9000)),
+        ("https://crm.example.com", (None, None), ("127.0.0.1", 8080)),
+        ("https://crm.example.com", ("0.0.0.0", 9000), ("0.0.0.0", 9000)),
+    ],
+)
+def test_where_to_listen_follows_the_public_url_unless_told(public, given, expected):
+    settings = Settings(public_url=public, secret_keys=new_key())
+
+    assert roles.address_of(settings, *given) == expected
+
+
+def test_a_mailbox_is_listed_and_woken(replylog, tmp_path: Path, now, redis, redis_server):
+    key, url = new_key(), f"sqlite:///{tmp_path}/crm.sqlite3"
+    given = {"DATABASE_URL": url, "SECRET_KEYS": key, "REDIS_URL": redis_server.url}
+    replylog("db", "upgrade", **given)
+    connect_mailbox(url, Secrets([key]), now)
+
+    listed = json.loads(replylog("mailbox", "list", "--json", **given).stdout)
+    shown = replylog("mailbox", "list", **given)
+    woken = replylog("mailbox", "sync", "Ana@acme.test", **given)
+
+    assert [(row["address"], row["provider"], row["status"]) for row in listed] == [
+        ("ana@acme.test", "gmail", "connected")
+    ]
+    assert "ana@acme.test  gmail  connected" in shown.stdout
+    assert woken.stdout == "Woken: Ana@acme.test\n", woken.stderr
+    assert Queue(redis).awake() == 1
+
+
+def connect_mailbox(url: str, secrets: Secrets, now: datetime) -> None:
+    database = Database(url)
+    with database.begin() as conn:
+        account = accounts.ensure_account(conn, "Acme", secrets, now)
+        user = accounts.add_user(conn, account, accounts.NewUser("ana@acme.test"), now)
+        new = mailboxes.NewMailbox(
+            user_id=user, address="ana@acme.test", provider="gmail", kind=MailboxKind.PERSONAL,
+            subject="1", own_addresses=("ana@acme.test",), cursor="1", tokens=Tokens("a", "r", now),
+            folders=(),
+        )  # fmt: skip
+        mailboxes.connect(conn, account, new, secrets, now)
+    database.close()
+
+
+def test_redis_that_does_not_answer_is_one_line(replylog, tmp_path: Path, now):
+    key, url = new_key(), f"sqlite:///{tmp_path}/crm.sqlite3"
+    given = {"DATABASE_URL": url, "SECRET_KEYS": key, "REDIS_URL": f"unix://{tmp_path}/none"}
+    replylog("db", "upgrade", **given)
+    connect_mailbox(url, Secrets([key]), now)
+
+    told = replylog("mailbox", "sync", "ana@acme.test", **given)
+
+    assert told.returncode == 1
+    assert told.stderr.startswith("Error: Redis does not answer")
+    assert len(told.stderr.splitlines()) == 1
+
+
+def test_the_sandbox_says_where_it_is(tmp_path: Path):
+    with subprocess.Popen(
+        [sys.executable, "-m", "replylog", "sandbox"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        where = json.loads(process.stdout.readline())
+        process.terminate()
+
+    assert set(where) == {"url", "dns"}
