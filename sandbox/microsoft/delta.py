@@ -106,8 +106,9 @@ def _begin(call: Call, store: Store, folder: str) -> Place:
 
 
 def _first(store: Store, asked: Asked) -> tuple[Step, ...]:
-    test = odata.read_filter(asked.filter).test
-    found = [m for m in store.within(asked.folder) if test(view.facts(store, m))]
+    kept = odata.read_filter(asked.filter)
+    within = store.within(asked.folder)
+    found = [m for m in within if kept.test(view.facts(store, m, kept.properties))]
     found.sort(key=lambda m: m.received, reverse=True)
     if asked.filter:
         found = found[:5000]  # a filtered delta returns no more

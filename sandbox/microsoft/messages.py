@@ -31,7 +31,9 @@ def listing(context: Context, key: str = "") -> Answer:
     folder = store.folder(key).id if key else ""
     look = _look(context)
     kept = odata.read_filter(call.option("filter"))
-    pairs = [(view.facts(store, m), m) for m in store.messages.values() if folder in ("", m.folder)]
+    paths = {"id", "receiveddatetime", *kept.properties, *odata.paths_of(call.option("orderby"))}
+    within = [m for m in store.messages.values() if folder in ("", m.folder)]
+    pairs = [(view.facts(store, m, paths), m) for m in within]
     found = {facts["id"]: m for facts, m in pairs if kept.test(facts)}
     rows = [facts for facts, _ in pairs if facts["id"] in found]
     rows.sort(key=lambda facts: str(facts["receivedDateTime"]), reverse=True)

@@ -61,8 +61,9 @@ def parse(raw: bytes) -> Parsed:
     message = mail.parse(raw)
     parsed = Parsed(mail.header(raw, "Subject"), mail.message_id(raw), _date(raw))
     parsed.headers = [(name, _unfold(piece)) for name, piece in mail.fields(raw)]
+    there = {name.lower() for name, _ in parsed.headers}
     for name in ("From", "Sender", "Reply-To", "To", "Cc", "Bcc"):
-        parsed.addresses[name.lower()] = _addresses(raw, name)
+        parsed.addresses[name.lower()] = _addresses(raw, name) if name.lower() in there else []
     _walk(message, parsed)
     return parsed
 

@@ -221,10 +221,15 @@ def read_filter(text: str) -> Filter:
     return Filter(test, tuple(name.lower() for name in parser.properties))
 
 
+def paths_of(orderby: str) -> list[str]:
+    """The properties of an $orderby, in lower case."""
+    return [part.split()[0].lower() for part in split(orderby)]
+
+
 def order(items: list[Json], text: str, kept: Filter) -> list[Json]:
     """Sorted by $orderby, whose properties must lead the $filter in the same order, if there is one."""
     wanted = [part.split() for part in split(text)]
-    names = [words[0].lower() for words in wanted]
+    names = paths_of(text)
     if names and kept.properties:
         leading = list(dict.fromkeys(kept.properties))[: len(names)]
         if leading != names:

@@ -71,8 +71,7 @@ class Mailbox:
     def receive(self, raw: bytes, place: str = "inbox") -> str:
         """Take an arriving message; inbox rules apply to what the filter lets through."""
         target = self._folder(place)
-        probe = Stored(0, raw, target.id, self.world.now())
-        effects = self.rules.effects(probe) if target.well_known == "inbox" else []
+        effects = self._effects(raw, target)
         wait = self.switches.number("graph.rule_inbox_first")
         landing = target if wait > 0 else self._landing(effects, target)
         message = self.store.put(raw, landing)
@@ -81,6 +80,11 @@ class Mailbox:
         if wait > 0 and effects:
             self._later(wait, lambda: self._follow(message, effects))
         return self.store.id_of(message, immutable=True)
+
+    def _effects(self, raw: bytes, target: Folder) -> list[Json]:
+        if target.well_known != "inbox" or not self.rules.rules:
+            return []
+        return self.rules.effects(Stored(0, raw, target.id, self.world.now()))
 
     def _landing(self, effects: Sequence[Json], default: Folder) -> Folder:
         for actions in effects:

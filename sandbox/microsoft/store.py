@@ -223,7 +223,9 @@ class Store:
     def _conversation(self, message: Stored) -> str:
         """The same for answers; for equal subjects too where Exchange goes by the topic alone."""
         topic = mail.base_subject(message.parsed.subject)
-        keys = [*reversed(mail.refers_to(message.raw)), message.parsed.message_id]
+        answers = message.parsed.header("References") or message.parsed.header("In-Reply-To")
+        refers = mail.refers_to(message.raw) if answers else []
+        keys = [*reversed(refers), message.parsed.message_id]
         if topic and self.switches.on("graph.conversation_by_subject"):
             keys.append(f"topic {topic}")
         own = make_id("AAQkAD", self.guid, "conversation", message.number)

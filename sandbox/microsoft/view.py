@@ -1,7 +1,7 @@
 """A stored message as Graph shows it: all properties, then those asked for."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,11 +128,13 @@ def show(store: Store, message: Stored, look: Wanted) -> Json:
     return shown
 
 
-def facts(store: Store, message: Stored) -> Json:
-    """What a $filter can look at."""
+def facts(store: Store, message: Stored, paths: Iterable[str] | None = None) -> Json:
+    """What a $filter can look at; `paths`: no more than these, in lower case (None = all)."""
+    roots = None if paths is None else {path.partition("/")[0] for path in paths}
     names = [name for name in DEFAULT if name not in BODY]
+    wanted_names = [name for name in names if roots is None or name.lower() in roots]
     view = _View(store, message, Wanted())
-    return {name: _READERS[name](view) for name in names}
+    return {name: _READERS[name](view) for name in wanted_names}
 
 
 def _expand(store: Store, message: Stored, part: odata.Expand, shown: Json) -> None:
