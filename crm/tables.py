@@ -1,6 +1,5 @@
 """The tables. Every row belongs to one account: `account_id` is in every table but `account` itself
 and `lease`, and every query on them says which (a test listens to all statements and proves it).
-
 Unique keys are what makes each write safe to repeat; they are named where a store function relies
 on them with ON CONFLICT.
 """
@@ -378,6 +377,7 @@ class NeverLogEntry(Owned, Base):
 
 class OutboxEvent(Owned, Base):
     """Something to tell the outside, written in the transaction that made it true."""
+
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("account_id", "key"),
