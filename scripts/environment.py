@@ -75,7 +75,7 @@ def _install(kind: str) -> None:
         return
     print(f"Installing what {lock.name} names (a minute or two) ...", flush=True)
     _run(
-        [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check",
          "--no-input", "--require-hashes", "--requirement", lock.name],
         "pip could not install it; is the package index reachable?",
     )  # fmt: skip
