@@ -41,9 +41,16 @@ class Draft:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+def _split_addresses(values: list[str]) -> list[tuple[str, str]]:
+    try:
+        return getaddresses(values)
+    except RecursionError:  # a header made to break parsers
+        return []
+
+
 def _addresses(values: tuple[str, ...]) -> list[Address]:
     found = []
-    for name, address in getaddresses(list(values)):
+    for name, address in _split_addresses(list(values)):
         if "@" in address:
             found.append(Address(display_name=name, addr_spec=address))
     return found
@@ -89,7 +96,13 @@ def header(raw: bytes, name: str) -> str:
     try:
         value = message.get(name)
         return " ".join(str(value).split()) if value is not None else ""
-    except (ValueError, IndexError, AttributeError, TypeError):  # the parser chokes on junk
+    except (
+        ValueError,
+        IndexError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+    ):  # the parser chokes on junk
         found = message_from_bytes(head + b"\r\n", policy=policy.compat32).get(name, "")
         return " ".join(str(found).split())
 
@@ -135,13 +148,13 @@ def recipients(raw: bytes) -> list[str]:
     """Bare addresses of To, Cc and Bcc, lower case, in order, without repeats."""
     message = parse(raw)
     values = [str(v) for name in ("To", "Cc", "Bcc") for v in message.get_all(name, [])]
-    found = [address.lower() for _, address in getaddresses(values) if "@" in address]
+    found = [address.lower() for _, address in _split_addresses(values) if "@" in address]
     return list(dict.fromkeys(found))
 
 
 def sender(raw: bytes) -> str:
     """The From address, lower case; "" when there is none."""
-    found = getaddresses([str(v) for v in parse(raw).get_all("From", [])])
+    found = _split_addresses([str(v) for v in parse(raw).get_all("From", [])])
     return found[0][1].lower() if found else ""
 
 
@@ -201,5 +214,5 @@ def reply(raw: bytes, sender_line: str, text: str, subject: str | None = None) -
 
 def bare(line: str) -> str:
     """The address of "Bob <bob@globex.test>", lower case; "" when there is none."""
-    found = getaddresses([line])
+    found = _split_addresses([line])
     return found[0][1].lower() if found else ""

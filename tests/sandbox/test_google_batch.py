@@ -15,7 +15,8 @@ from tests.sandbox_process import Sandbox
 
 
 def service(sandbox: Sandbox, token: str) -> tuple[Any, AuthorizedHttp]:
-    http = AuthorizedHttp(Credentials(token=token), http=httplib2.Http(timeout=10))
+    credentials = Credentials(token=token)  # type: ignore[no-untyped-call]
+    http = AuthorizedHttp(credentials, http=httplib2.Http(timeout=10))
     options = {"api_endpoint": sandbox.url}
     return googleapiclient.discovery.build("gmail", "v1", http=http, client_options=options), http
 

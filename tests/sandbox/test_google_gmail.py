@@ -128,12 +128,12 @@ def test_lists_come_in_pages(sandbox: Sandbox) -> None:
     ana = Gmail(sandbox)
     ids = {ana.arrive() for _ in range(5)}
     seen: list[str] = []
-    token = None
+    token = ""
     while token or not seen:
-        extra = {"pageToken": token} if token else {}
+        extra: dict[str, str] = {"pageToken": token} if token else {}
         answer = ana.get("messages", "ListMessagesResponse", maxResults=2, **extra)
         seen += [m["id"] for m in answer["messages"]]
-        token = answer.get("nextPageToken")
+        token = answer.get("nextPageToken", "")
     assert len(seen) == 5
     assert set(seen) == ids
     assert ana.refused("GET", "messages", pageToken="nonsense")[0] == 400

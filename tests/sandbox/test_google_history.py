@@ -30,13 +30,14 @@ def test_pages_are_read_to_the_end_with_the_same_start(sandbox: Sandbox) -> None
     ana = Gmail(sandbox)
     start = ana.cursor()
     ids = [ana.arrive() for _ in range(7)]
-    seen, token = [], None
+    seen: list[str] = []
+    token = ""
     while True:
-        more = {"pageToken": token} if token else {}
+        more: dict[str, str] = {"pageToken": token} if token else {}
         page = ana.get("history", "ListHistoryResponse", startHistoryId=start, maxResults=3, **more)
         seen += [r["messagesAdded"][0]["message"]["id"] for r in page["history"]]
         assert page["historyId"] == ana.cursor()
-        token = page.get("nextPageToken")
+        token = page.get("nextPageToken", "")
         if not token:
             break
     assert seen == ids

@@ -242,7 +242,9 @@ def test_a_service_account_signs_in_for_pulling(sandbox: Sandbox) -> None:
     assert sandbox.http.post(path, json=body).status_code == 401
     key = sandbox.post("/control/google/service-account", email="puller@sandbox.test")
     scopes = ["https://www.googleapis.com/auth/pubsub"]
-    found = service_account.Credentials.from_service_account_info(key, scopes=scopes)
+    found = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
+        key, scopes=scopes
+    )
     found.refresh(transport.Request())
     answer = sandbox.http.post(path, json=body, headers={"Authorization": f"Bearer {found.token}"})
     assert answer.status_code == 200

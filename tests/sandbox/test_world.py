@@ -87,6 +87,12 @@ def test_junk_bytes_break_nothing(raw: bytes) -> None:
     assert isinstance(mail.body_text(raw), str)
 
 
+def test_a_header_made_to_overflow_the_parser_has_no_recipients() -> None:
+    raw = b"To: " + b"x@y.test " * 5000 + b"\r\n\r\n"
+    assert len(mail.recipients(raw)) <= 1
+    assert isinstance(mail.header(raw, "To"), str)
+
+
 def test_folded_bcc_disappears_whole() -> None:
     raw = b"To: a@x.test\nBcc: b@x.test,\n c@x.test\nSubject: s\n\nBcc: body stays\n"
     assert mail.without_bcc(raw) == b"To: a@x.test\nSubject: s\n\nBcc: body stays\n"
