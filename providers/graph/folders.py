@@ -18,7 +18,6 @@ WELL_KNOWN = {
     "msgfolderroot": Place.ELSEWHERE,
 }
 REACHES_DOWN = frozenset({Place.JUNK, Place.TRASH, Place.DRAFT})  # holds for folders below, too
-DEPTH = 300  # Exchange's own limit of nested folders; guards against a ring
 PLACES = {"inbox": Place.FOLLOWED, "rule": Place.FOLLOWED, "sent": Place.SENT, "junk": Place.JUNK}
 
 
@@ -92,15 +91,15 @@ class Folders:
 
     def _above(self, folder: Json, known: dict[str, Place]) -> Iterator[str]:
         """Ids of the folders above `folder`, nearest first, until one that is well known."""
-        for _ in range(DEPTH):
+        passed = {folder["id"]}
+        while True:
             parent = folder.get("parentFolderId") or ""
-            if not parent:
+            if not parent or parent in passed:
                 return
             yield parent
-            if parent in known:
-                return
-            above = self._get([parent]).get(parent)
-            if above is None or above["id"] == folder["id"]:
+            passed.add(parent)
+            above = None if parent in known else self._get([parent]).get(parent)
+            if above is None:
                 return
             folder = above
 

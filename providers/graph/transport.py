@@ -7,7 +7,6 @@ import asyncio
 import json
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeAlias, cast
-from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -148,10 +147,12 @@ class Transport:
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of `url`; the port that the scheme implies where it has none."""
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or ""), parts.port or (443 if scheme == "https" else 80)
+    """Scheme, host and port of `url` as the HTTP client will read it; nothing where it cannot."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return "", "", 0
+    return parts.scheme, parts.host, parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def relative(info: RequestInformation) -> str:

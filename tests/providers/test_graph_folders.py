@@ -1,7 +1,9 @@
 import pytest
 
-from crm.model import Folder
-from tests.providers.graph_mailbox import rule
+from crm.model import Folder, Place, Ref
+from providers.client import Retry
+from tests.providers.graph_mailbox import TREE, mail, rule
+from tests.providers.graph_stub import Reply
 
 
 def test_inbox_sent_and_junk_are_always_listed(box):
@@ -48,3 +50,39 @@ def test_rules_are_read_every_time_and_well_known_folders_once(box):
     box.rules = [rule("new", moveToFolder="CUST")]
     assert "CUST" in {folder.id for folder in client.folders()}
     assert len(box.asked("mailFolders/inbox?")) == 1
+
+
+def test_a_place_is_unknown_where_its_folder_is_gone(box):
+    box.messages["m1"] = mail(1, "VANISHED")
+    [head] = box.client.headers([Ref("m1")])
+    assert head.place is Place.ELSEWHERE
+
+
+def test_a_ring_of_folders_ends(box, monkeypatch):
+    monkeypatch.setitem(TREE, "CUST", ("Customers", "GLOBEX"))
+    box.messages["m1"] = mail(1, "GLOBEX")
+    [head] = box.client.headers([Ref("m1")])
+    assert head.place is Place.ELSEWHERE
+
+
+def test_a_folder_that_cannot_be_asked_for_now_is_a_retry(box):
+    box.rules = [rule("r", moveToFolder="BUSY")]
+    answer = box.answer
+    box.stub.script = lambda asked: Reply(503, {}) if "BUSY" in asked.path else answer(asked)
+    with pytest.raises(Retry):
+        box.client.folders()
+
+
+def test_rules_are_read_to_the_last_page(box):
+    answer = box.answer
+    pages = {
+        "": {"value": [], "@odata.nextLink": f"{box.stub.url}/me/mailFolders/inbox/messageRules?p=2"},
+        "p=2": {"value": [rule("r", moveToFolder="CUST")]},
+    }  # fmt: skip
+
+    def script(asked):
+        path, _, query = asked.path.partition("?")
+        return Reply(200, pages[query]) if path.endswith("messageRules") else answer(asked)
+
+    box.stub.script = script
+    assert "CUST" in {folder.id for folder in box.client.folders()}

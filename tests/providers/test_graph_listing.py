@@ -247,3 +247,15 @@ def test_following_adds_from_a_time_and_drops_the_others(box):
     box.pages["CUST:first"] = box.end("CUST", "CUST2", mail(7, "CUST"))
     assert ids(client.changes(followed)) == [["m7"]]
     assert "2026-03-02T06:00:00Z" in box.asked("CUST/messages/delta")[0].path
+
+
+def test_a_folder_that_fails_during_a_baseline_fails_it(box):
+    box.pages["SENT:first"] = Reply(503, {})
+    with pytest.raises(Retry):
+        box.client.baseline()
+
+
+def test_a_page_that_leads_nowhere_is_a_bug(box):
+    box.pages["IN1"] = Reply(200, {"value": []})
+    with pytest.raises(UnexpectedAnswer):
+        list(box.client.changes(box.cursor(IN="followed")))

@@ -131,7 +131,9 @@ def test_half_a_character_does_not_spoil_an_answer(stub):
         "https://127.0.0.1/v1.0/me",
         "http://127.0.0.1:1/v1.0/me",
         "http://graph.example/v1.0/me",
-        "http://user@graph.example/",
+        "http://127.0.0.1@graph.example/",
+        "http://graph.example\\@127.0.0.1/",
+        "http://127.0.0.1:port/",
     ],
 )
 def test_another_host_gets_neither_token_nor_request(stub, url):
