@@ -77,7 +77,8 @@ def messages_delta(context: Context, key: str) -> Answer:
     if look.body:
         context.count("graph.delta.body")
     page = place if place.steps is not None else _round(context, place)
-    size = int(call.preferences().get("odata.maxpagesize", "0") or 0) or call.number("top", 10)
+    asked_size = call.preferences().get("odata.maxpagesize", "")
+    size = int(asked_size) if asked_size.isdigit() else call.number("top", 10)
     if token == "" and context.mailbox.switches.on("graph.delta_empty_page"):
         return _page(context, folder.id, look, replace(page, at=-1), 0)
     return _page(context, folder.id, look, page, max(1, min(size, 1000)))

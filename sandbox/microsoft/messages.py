@@ -38,7 +38,9 @@ def listing(context: Context, key: str = "") -> Answer:
     rows = [facts for facts, _ in pairs if facts["id"] in found]
     rows.sort(key=lambda facts: str(facts["receivedDateTime"]), reverse=True)
     rows = odata.order(rows, call.option("orderby"), kept)
-    top, skip = max(1, call.number("top", 10)), call.number("skip", 0, 1_000_000)
+    size = call.preferences().get("odata.maxpagesize", "")
+    default = min(int(size), 1000) if size.isdigit() else 10
+    top, skip = max(1, call.number("top", default)), call.number("skip", 0, 1_000_000)
     shown = [view.show(store, found[facts["id"]], look) for facts in rows[skip : skip + top]]
     if look.body and shown:
         context.count("graph.messages.list.body")
