@@ -1,5 +1,8 @@
 """What each Gmail method does."""
 
+from email.utils import parsedate_to_datetime
+
+from sandbox import mail
 from sandbox.google import history
 from sandbox.google.calls import (
     ANY,
@@ -103,10 +106,6 @@ def _insert(call: Call) -> Json:
 
 
 def _header_date(raw: bytes) -> int:
-    from email.utils import parsedate_to_datetime
-
-    from sandbox import mail
-
     try:
         return int(parsedate_to_datetime(mail.header(raw, "Date")).timestamp() * 1000)
     except ValueError:
