@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from googleapiclient._apis.gmail.v1 import GmailResource
 
 METADATA_HEADERS = (
-    "From", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "In-Reply-To", "References",
+    "From", "Sender", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "In-Reply-To", "References",
     "Auto-Submitted", "List-Id", "List-Unsubscribe", "Precedence", "Content-Type", "Return-Path",
     "X-Auto-Response-Suppress",
 )  # fmt: skip

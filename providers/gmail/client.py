@@ -76,7 +76,7 @@ class GmailClient:
                 return
 
     def headers(self, refs: Sequence[Ref]) -> Sequence[Headers | None]:
-        """One request a message, ten of them in one HTTP request."""
+        """One request a message, up to ten of them in one HTTP request."""
         found: list[Any] = []
         for start in range(0, len(refs), BATCH_SIZE):
             found += self._metadata(refs[start : start + BATCH_SIZE])
@@ -133,6 +133,11 @@ class GmailClient:
 
     def _metadata(self, refs: Sequence[Ref]) -> list[Any]:
         """The answers for `refs`, None for what is gone."""
+        if len(refs) == 1:  # a batch of one costs three times the CPU
+            try:
+                return [self._run(self._api.metadata(refs[0].id), About.MESSAGE)]
+            except Gone:
+                return [None]
         answers: dict[str, Any] = {}
         errors: list[Exception] = []
 

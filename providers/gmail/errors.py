@@ -80,7 +80,7 @@ def translated(about: About, now: Callable[[], datetime]) -> Iterator[None]:
     """Inside it, what goes wrong on the way to Gmail or there is raised as a `ProviderError`."""
     try:
         yield
-    except (BatchError, ValueError, IndexError) as error:
+    except (BatchError, ValueError, LookupError) as error:
         # googleapiclient lets these out when an answer is cut short or is no JSON.
         raise Retry(None, f"unreadable answer: {type(error).__name__}") from None
     except HttpError as error:

@@ -17,6 +17,7 @@ READ = "https://www.googleapis.com/auth/gmail.readonly"
 ALL = "https://mail.google.com/"
 TOPIC = "projects/sandbox/topics/gmail"
 SUBSCRIPTION = "projects/sandbox/subscriptions/gmail"
+WATCHED = {"google_pubsub_topic": TOPIC, "google_pubsub_subscription": SUBSCRIPTION}
 
 _numbers = itertools.count(1)
 

@@ -241,6 +241,23 @@ From: gina@globex.test
 No subject, no date, no id.
 """)
 
+ON_BEHALF = crlf("""
+From: Only A Name
+Sender: Gina Globex <gina@globex.test>
+Sender: second@globex.test
+To: ana@acme.test
+To: team@acme.test
+Bcc: secret@acme.test
+Subject: =?utf-8?q?Caf=C3=A9?=
+\tand =?iso-8859-1?q?cr=E8me?=
+Date: Mon, 2 Mar 2026 08:59 +0000
+Message-ID: <behalf-1@globex.test>
+X-Auto-Response-Suppress: All
+List-Unsubscribe: <mailto:leave@globex.test>
+
+Hello
+""")
+
 SAMPLES = {
     "plain": PLAIN,
     "encoded headers": ENCODED_HEADERS,
@@ -252,5 +269,6 @@ SAMPLES = {
     "bounce": BOUNCE,
     "calendar": CALENDAR,
     "strange": STRANGE,
+    "on behalf": ON_BEHALF,
     "bare": BARE,
 }

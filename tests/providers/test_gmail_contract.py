@@ -3,13 +3,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.providers.contract import Contract
-from tests.providers.gmail_rig import GmailRig, settings_for
+from tests.providers.gmail_rig import WATCHED, GmailRig, settings_for
 from tests.sandbox_process import Sandbox
 
 
 @pytest.fixture
 def rig(sandbox: Sandbox) -> Iterator[GmailRig]:
-    made = GmailRig(sandbox, settings_for(sandbox))
+    made = GmailRig(sandbox, settings_for(sandbox, **WATCHED))
     yield made
     made.close()
 
