@@ -55,6 +55,7 @@ def sync(runtime: Runtime, mailbox_id: int, stopping: threading.Event) -> None:
     with suppress(QueueDown):  # the mark is then forgotten by its age: one run too many
         runtime.queue.done(mailbox_id)
     if mailbox is None:
+        _ring_if_due(runtime, mailbox_id)
         return
     rung = before is None or before.wake_at is None or before.wake_at > now
     run = Running(runtime, mailbox, token, stopping, rung)
@@ -63,6 +64,15 @@ def sync(runtime: Runtime, mailbox_id: int, stopping: threading.Event) -> None:
         again = mailboxes.release(conn, mailbox, token, runtime.clock(), next_wake, run.settled_at)
     if again:
         with suppress(QueueDown):  # the timetable rings it as well, a second later
+            runtime.queue.wake(mailbox_id)
+
+
+def _ring_if_due(runtime: Runtime, mailbox_id: int) -> None:
+    """The run that held the mailbox may have ended, and rung, just before we cleared its mark."""
+    with runtime.database.read() as conn:
+        current = mailboxes.by_id(conn, mailbox_id)
+    if current and current.wake_at and current.wake_at <= runtime.clock():
+        with suppress(QueueDown):
             runtime.queue.wake(mailbox_id)
 
 

@@ -12,7 +12,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import structlog
 from redis import Redis
@@ -22,16 +23,20 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from infra.children import end_with_parent
 from infra.settings import Settings
 from workers import drain
 from workers.queue import DRAIN, QUEUE_NAME
-from workers.runtime import Runtime, runtime
+from workers.runtime import Runtime, runtime, warm
 
 log = structlog.get_logger(__name__)
 
 STOPPING = threading.Event()  # the process was asked to end: take nothing new
 WORKER_TTL = 17  # RQ blocks for this less 15 s: how late a stop can be noticed
 MAINTENANCE_SECONDS = 20
+QUICK_DEATH = 1.0  # seconds; a child that lived longer did not die of its start
+LONGEST_PAUSE = 10.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PRELOAD = ("providers.gmail.client", "providers.graph.client", "crm.store.settle")
 
 
@@ -93,6 +98,7 @@ def work(settings: Settings, burst: bool) -> None:
     from infra.redis_client import worker_client  # imports sockets' users after the fork
 
     redis = worker_client(settings)
+    warm(settings)
     with runtime(settings, redis) as running:
         drain.use(running, STOPPING)
         if burst:
@@ -146,49 +152,65 @@ class Parent:
         self._child = child
         self._started: dict[int, float] = {}  # pid -> time of its start
         self._failures = 0
+        self._not_before = 0.0  # no child is started before, monotonic
 
     def keep(self, count: int) -> None:
         """Until SIGTERM or SIGINT, which are passed on; returns when every child has ended."""
-        for signum in (signal.SIGTERM, signal.SIGINT):
+        for signum in SIGNALS:
             signal.signal(signum, lambda *_: self._stop())
         while not STOPPING.is_set():
-            while len(self._started) < count and not STOPPING.is_set():
+            while len(self._started) < count and self._may_start():
                 self._start()
             self._reap(os.WNOHANG)
-            STOPPING.wait(0.1)
+            time.sleep(0.1)  # STOPPING.wait could hold the event's lock when the handler sets it
         while self._started:
             self._reap(0)
 
+    def _may_start(self) -> bool:
+        return not STOPPING.is_set() and time.monotonic() >= self._not_before
+
     def _start(self) -> None:
-        pid = os.fork()
+        """Signals wait meanwhile: no child may act on its parent's handler, or be left out of it."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        parent, pid = os.getpid(), os.fork()
         if pid == 0:
-            code = 1
-            try:
-                for signum in (signal.SIGTERM, signal.SIGINT):
-                    signal.signal(signum, lambda *_: STOPPING.set())
-                self._child()
-                code = 0
-            except KeyboardInterrupt:
-                code = 0
-            except BaseException:
-                log.exception("worker failed")
-            finally:
-                os._exit(code)
+            self._be_child(parent)
         self._started[pid] = time.monotonic()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _be_child(self, parent: int) -> NoReturn:
+        code = 1
+        try:
+            for signum in SIGNALS:
+                signal.signal(signum, lambda *_: STOPPING.set())
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            end_with_parent()  # an orphan would work on beside the next parent's children
+            if os.getppid() == parent:
+                self._child()
+            code = 0
+        except KeyboardInterrupt:
+            code = 0
+        except BaseException:
+            log.exception("worker failed")
+        finally:
+            os._exit(code)
 
     def _stop(self) -> None:
         STOPPING.set()
         for pid in self._started:
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it ended a moment ago
+                os.kill(pid, signal.SIGTERM)
 
     def _reap(self, flags: int) -> None:
         for pid in _ended(list(self._started), flags):
-            lived = time.monotonic() - self._started.pop(pid)
+            now = time.monotonic()
+            lived = now - self._started.pop(pid)
             if STOPPING.is_set():
                 continue
-            self._failures = 0 if lived > 10 else self._failures + 1
+            self._failures = 0 if lived > QUICK_DEATH else self._failures + 1
+            pause = min(0.1 * 2**self._failures, LONGEST_PAUSE) if self._failures else 0.0
+            self._not_before = max(self._not_before, now + pause)
             log.warning("worker ended, starting another", lived_seconds=round(lived, 1))
-            STOPPING.wait(min(0.2 * 2**self._failures, 10) if self._failures else 0)
 
 
 def _ended(pids: Iterable[int], flags: int) -> list[int]:
