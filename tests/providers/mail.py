@@ -247,7 +247,6 @@ Sender: Gina Globex <gina@globex.test>
 Sender: second@globex.test
 To: ana@acme.test
 To: team@acme.test
-Bcc: secret@acme.test
 Subject: =?utf-8?q?Caf=C3=A9?=
 \tand =?iso-8859-1?q?cr=E8me?=
 Date: Mon, 2 Mar 2026 08:59 +0000

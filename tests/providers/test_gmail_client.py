@@ -164,6 +164,13 @@ def test_since_finds_junk_and_trash_too(rig):
     assert set(ids(found)) == {junk, trash}
 
 
+def test_a_sent_message_shows_its_hidden_recipients(rig):
+    ref = rig.send(b"Bcc: log@crm.test\r\n" + mail.PLAIN)
+    read = rig.client.headers([Ref(ref)])[0]
+    assert read is not None
+    assert [one.address for one in read.bcc] == ["log@crm.test"]
+
+
 # -- messages
 
 
