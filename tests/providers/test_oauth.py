@@ -390,16 +390,3 @@ def test_giving_back_is_tried_again_when_google_is_down(http):
 
 def test_entra_has_no_way_to_give_a_consent_back(http):
     oauth.revoke("graph", SETTINGS, OLD)
-
-
-# -- words
-
-
-def test_every_cause_has_words():
-    for cause in (*causes.OWNER_CAUSES.values(), *causes.OPERATOR_CAUSES.values()):
-        assert cause.sentence.endswith(".")
-        assert cause.action.endswith(".")
-        assert causes.explain(cause.id) is cause
-    assert causes.explain("a new one").id == causes.REFUSED
-    assert causes.explain(causes.CONDITIONAL_ACCESS).admin
-    assert not causes.explain(causes.REVOKED).admin
