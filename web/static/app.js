@@ -30,7 +30,7 @@
   function fit(frame) {
     const inner = frame.contentDocument;
     if (!inner || !inner.body) return;
-    const set = () => { frame.height = Math.ceil(inner.documentElement.getBoundingClientRect().height) + 4; };
+    const set = () => { frame.style.height = Math.ceil(inner.documentElement.getBoundingClientRect().height) + 4 + "px"; };
     set();
     new ResizeObserver(set).observe(inner.documentElement);
   }
