@@ -38,6 +38,7 @@ def protect(app: Flask, settings: Settings) -> None:
         PERMANENT_SESSION_LIFETIME=SESSION_HOURS * 3600,
         SESSION_REFRESH_EACH_REQUEST=False,
         MAX_CONTENT_LENGTH=LARGEST_FORM,
+        SEND_FILE_MAX_AGE_DEFAULT=365 * 24 * 3600,  # addresses of static files change with them
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a page may stay open over night
         WTF_CSRF_SSL_STRICT=False,  # compares Referer with Host, which a proxy may have changed
     )

@@ -1,14 +1,17 @@
 """The pages in a real Chromium: what people do, and what axe-core says about each page."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.web import story
 from tests.web.company import Company
+from tests.web.conftest import sign_in
+from tests.web.test_mail_html import ATTACKS
 
 pytestmark = pytest.mark.browser
 
@@ -62,3 +65,149 @@ def test_every_page_is_fit_for_everybody(told, at_desk, site, size, scheme):
         if found:
             findings[name] = found
     assert findings == {}
+
+
+def test_the_sign_in_page_is_fit_for_everybody(page, site):
+    page.goto(f"{site}/sign-in")
+    assert serious(page) == []
+    page.get_by_label("E-mail address").fill("ana@acme.test")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("do not fit together")
+
+
+def test_a_mouse_is_not_needed(told, at_desk, site):
+    at_desk.goto(f"{site}/contacts")
+    at_desk.keyboard.press("Tab")
+    expect(at_desk.get_by_text("Skip to the page")).to_be_focused()
+    at_desk.keyboard.press("Enter")
+    for _ in range(20):
+        at_desk.keyboard.press("Tab")
+        if "Maria" in at_desk.evaluate("document.activeElement.textContent"):
+            break
+    outline = at_desk.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    at_desk.keyboard.press("Enter")
+    expect(at_desk.get_by_role("heading", name="Maria Rossi")).to_be_visible()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_targets_are_large_enough_to_hit(told, at_desk, site, size):
+    at_desk.set_viewport_size(SIZES[size])
+    for path in (f"/contacts/{told['maria']}", "/mailboxes", "/settings", "/mailboxes/1/journal"):
+        at_desk.goto(site + path)
+        small = at_desk.evaluate(
+            """[...document.querySelectorAll('button, [role=button], input:not([type=hidden]), select, nav a, summary')]
+            .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 43.5)
+            .map(e => e.outerHTML.slice(0, 80))"""
+        )
+        assert small == [], path
+
+
+def test_a_mail_is_read_in_its_frame_and_its_script_does_not_run(told, at_desk, site):
+    asked = []
+    at_desk.on("request", lambda request: asked.append(request.url))
+    at_desk.goto(f"{site}/contacts/{told['maria']}")
+    frame = at_desk.frame_locator("iframe.mail")
+    expect(frame.get_by_text("setting it up")).to_be_visible()
+    expect(frame.get_by_text("Globex logo")).to_be_visible()
+    expect(frame.get_by_text("here is offer 12")).to_be_hidden()
+    frame.get_by_text("Show the quoted messages").click()
+    expect(frame.get_by_text("here is offer 12")).to_be_visible()
+    assert "owned" not in (frame.locator("body").text_content() or "")
+    assert [url for url in asked if not url.startswith(site)] == []
+    height = at_desk.evaluate(
+        "(e => [e.contentDocument.documentElement.scrollHeight, e.clientHeight])(document.querySelector('iframe.mail'))"
+    )
+    assert height[0] <= height[1]
+
+
+def test_pictures_are_asked_for_after_the_click(told, at_desk, site):
+    at_desk.context.route(re.compile("globex"), lambda route: route.abort())
+    asked = []
+    at_desk.on("request", lambda request: asked.append(request.url))
+    at_desk.goto(f"{site}/contacts/{told['maria']}")
+    with at_desk.expect_request("https://globex.test/logo.png"):
+        at_desk.get_by_role("button", name="Show 1 picture").click()
+    assert not any("tracker" in url for url in asked)
+
+
+def test_a_hostile_mail_cannot_run_anything(live_company, at_desk, site):
+    live_company.connect("ana@acme.test")
+    html = "".join(f"<p>{n}</p>{attack}" for n, attack in enumerate(ATTACKS.values()))
+    sent = live_company.mail(story.ANA, story.MARIA, "Hostile", "x", html=html, bcc="log@acme.test")
+    made = live_company.bring("ana@acme.test", sent)
+    dialogs = []
+    at_desk.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    at_desk.on(
+        "request", lambda request: dialogs.append(request.url) if "evil" in request.url else None
+    )
+    for path in (f"/emails/{made}", f"/emails/{made}/body", f"/emails/{made}/whole"):
+        at_desk.goto(site + path)
+        at_desk.wait_for_timeout(300)
+    assert dialogs == []
+
+
+def test_earlier_messages_open_in_place(told, at_desk, site):
+    at_desk.goto(f"{site}/contacts/{told['maria']}")
+    at_desk.get_by_text("2 earlier messages").click()
+    expect(at_desk.get_by_text("support on working days")).to_be_visible()
+    expect(at_desk.get_by_text("I am away until Monday.")).to_be_visible()
+
+
+def test_a_timeline_follows_itself_up_without_disturbing_the_reader(
+    told, live_company, at_desk, site
+):
+    at_desk.goto(f"{site}/contacts/{told['maria']}")
+    at_desk.get_by_text("2 earlier messages").click()
+    expect(at_desk.get_by_text("support on working days")).to_be_visible()
+    new = live_company.mail(
+        story.ANA, story.MARIA, "A new offer", "Here it is", bcc="log@acme.test"
+    )
+    live_company.bring("ana@acme.test", new)
+    expect(at_desk.get_by_role("heading", name="A new offer")).to_be_visible(timeout=5000)
+    expect(at_desk.get_by_text("support on working days")).to_be_visible()
+
+
+def test_nothing_is_asked_for_while_nobody_looks(told, at_desk, site):
+    at_desk.goto(f"{site}/mailboxes")
+    at_desk.evaluate("Object.defineProperty(document, 'hidden', {value: true})")
+    asked = []
+    at_desk.on("request", lambda request: asked.append(request.url))
+    at_desk.wait_for_timeout(4500)
+    assert asked == []
+
+
+def test_the_journal_leads_to_a_new_contact(told, at_desk, site):
+    at_desk.goto(f"{site}/why")
+    at_desk.get_by_role("button", name="Add contact and log").click()
+    expect(at_desk.get_by_label("E-mail addresses")).to_have_value("paul@stranger.test")
+    at_desk.get_by_label("Name").fill("Paul Stranger")
+    at_desk.get_by_role("button", name="Add contact").click()
+    expect(at_desk.get_by_role("status")).to_contain_text("are being judged again")
+
+
+def test_the_done_page_tells_live_what_became_of_a_message(live_company, at_desk, site):
+    live_company.connect("ana@acme.test")
+    at_desk.goto(f"{site}/mailboxes/1/connected")
+    expect(at_desk.get_by_text("Getting the mailbox ready")).to_be_visible()
+    live_company.bring("ana@acme.test", live_company.mail("zoe@x.test", story.ANA, "Hi", "Hi"))
+    expect(at_desk.get_by_text("It answers no e-mail")).to_be_visible(timeout=5000)
+
+
+def test_times_are_told_in_the_readers_zone_on_hover(told, at_desk, site):
+    at_desk.goto(f"{site}/contacts/{told['maria']}")
+    title = at_desk.locator("time").first.get_attribute("title") or ""
+    assert re.search(r"\d{4}.* at \d\d:\d\d:\d\d", title)
+
+
+def test_pages_work_without_scripts(told, chromium, site):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, site)
+    page.goto(f"{site}/contacts/{told['maria']}")
+    expect(page.frame_locator("iframe.mail").get_by_text("setting it up")).to_be_visible()
+    page.get_by_text("2 earlier messages").click()
+    page.get_by_role("link", name="Open").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Offer 12")
+    context.close()
