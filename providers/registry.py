@@ -22,6 +22,20 @@ def open_client(provider: str, access: TokenSource, settings: Settings) -> MailC
     raise ValueError(f"no such provider: {provider!r}")
 
 
+def warm(settings: Settings) -> None:
+    """Make what all clients of a process share (TLS context, the SDKs' lazy parts), so that the
+    first mailbox need not wait for it. Opens no socket and starts no thread: a parent calls it
+    before it forks."""
+    if settings.gmail_enabled:
+        from providers.gmail.transport import tls_context
+
+        tls_context()
+    if settings.microsoft_enabled:
+        from providers.graph import client
+
+        client.warm()
+
+
 def authority(provider: str, settings: Settings) -> Authority:
     """How to get the consent to read a mailbox there. Raises ValueError for an unknown provider."""
     if provider == "gmail":

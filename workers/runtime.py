@@ -14,7 +14,7 @@ from crm.store.mailboxes import Mailbox
 from infra.secrets import Secrets
 from infra.settings import Settings
 from providers import oauth, registry
-from providers.client import MailClient, Operator
+from providers.client import MailClient
 from providers.tokens import StoredTokens
 from workers.queue import Queue
 
@@ -42,19 +42,6 @@ def runtime(settings: Settings, redis: Redis) -> Iterator[Runtime]:
     finally:
         database.close()
         redis.close()
-
-
-class _NoToken:
-    def token(self, fresh: bool = False) -> str:  # noqa: ARG002 - the protocol's
-        raise Operator("no-token")
-
-
-def warm(settings: Settings) -> None:
-    """Make what every client of a provider shares (TLS context, request builders), so that the
-    first mailbox need not wait half a second for it. Opens no socket."""
-    enabled = {"gmail": settings.gmail_enabled, "graph": settings.microsoft_enabled}
-    for provider in (name for name, on in enabled.items() if on):
-        registry.open_client(provider, _NoToken(), settings).close()
 
 
 def client_opener(

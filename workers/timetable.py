@@ -27,7 +27,7 @@ OVERDUE = gauge("replylog_mailboxes_due", "Mailboxes the timetable found due at 
 TICK_SECONDS = 1.0
 LEADER = timedelta(seconds=10)
 MOST_DUE = 500  # a tick; the rest is due a second later
-RETENTION = timedelta(days=30)  # journal rows of refused messages (logging rules, part F)
+RETENTION = timedelta(days=30)  # of journal rows; what is logged stays on its timeline
 RETENTION_EVERY = timedelta(hours=1)
 
 

@@ -25,9 +25,10 @@ from rq.serializers import JSONSerializer
 
 from infra.children import end_with_parent
 from infra.settings import Settings
+from providers import registry
 from workers import drain
 from workers.queue import DRAIN, QUEUE_NAME
-from workers.runtime import Runtime, runtime, warm
+from workers.runtime import Runtime, runtime
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +99,6 @@ def work(settings: Settings, burst: bool) -> None:
     from infra.redis_client import worker_client  # imports sockets' users after the fork
 
     redis = worker_client(settings)
-    warm(settings)
     with runtime(settings, redis) as running:
         drain.use(running, STOPPING)
         if burst:
@@ -136,6 +136,7 @@ def preload() -> None:
 def run(settings: Settings, burst: bool = False, processes: int | None = None) -> None:
     """The role `worker`: keep `processes` workers alive until SIGTERM or SIGINT."""
     preload()
+    registry.warm(settings)
     if burst:
         signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
         work(settings, burst=True)

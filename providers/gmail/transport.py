@@ -32,7 +32,7 @@ class KeptTls(httplib2.HTTPSConnectionWithTimeout):
         **_: Any,
     ) -> None:
         http.client.HTTPSConnection.__init__(
-            self, host, port=port, timeout=timeout, context=_tls_context()
+            self, host, port=port, timeout=timeout, context=tls_context()
         )
         self.disable_ssl_certificate_validation = False
         self.ca_certs = httplib2.CA_CERTS
@@ -115,5 +115,5 @@ def _connections() -> Connections:
 
 
 @cache
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=httplib2.CA_CERTS)
