@@ -1,0 +1,124 @@
+"""`python -m tests.faults`: kill workers, Redis and connections in the middle of a run, many times,
+for each provider, and look at every message afterwards. Exit code 1 where one is not as it must be.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tests import postgres
+from tests.faults.run import LIMIT, Plan, run
+
+PROVIDERS = ("gmail", "graph")
+
+
+def main() -> int:
+    given = _arguments()
+    if given.json:
+        return _one(given)
+    providers = [given.provider] if given.provider else PROVIDERS
+    folder = Path(tempfile.mkdtemp(prefix="replylog-faults-"))
+    try:
+        outcomes = _all(given, providers, folder)
+    finally:
+        if given.keep:
+            click.echo(f"logs and databases: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    for outcome in outcomes:
+        _print(outcome)
+    return 0 if outcomes and all(outcome["good"] for outcome in outcomes) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--provider", choices=PROVIDERS, help="only this one; default: both")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--letters", type=int, default=500)
+    parser.add_argument("--terms", type=int, default=50, help="SIGTERMs of workers")
+    parser.add_argument("--kills", type=int, default=50, help="SIGKILLs of workers")
+    parser.add_argument("--redis-kills", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=150.0, help="over which mail arrives")
+    parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
+    parser.add_argument("--keep", action="store_true", help="keep logs and databases")
+    parser.add_argument("--json", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _all(given: argparse.Namespace, providers: Any, folder: Path) -> list[dict[str, Any]]:
+    """Every provider's run at the same time, each in a process and an installation of its own."""
+    passed = [part for part in sys.argv[1:] if part != "--keep"]
+    if given.provider:
+        passed = [part for part in passed if part not in ("--provider", given.provider)]
+    files = {name: folder / f"{name}.json" for name in providers}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.faults", *passed, "--provider", name, "--json", str(file)]
+        )
+        for name, file in files.items()
+    ]
+    for process in running:
+        process.wait()
+    missing = [name for name, file in files.items() if not file.exists()]
+    if missing:
+        raise SystemExit(f"no result for {', '.join(missing)}")
+    return [json.loads(file.read_text()) for file in files.values()]
+
+
+def _one(given: argparse.Namespace) -> int:
+    file = Path(given.json)
+    var = file.with_suffix("")
+    plan = Plan(
+        provider=given.provider,
+        letters=given.letters,
+        terms=given.terms,
+        kills=given.kills,
+        redis_kills=given.redis_kills,
+        seconds=given.seconds,
+        seed=given.seed,
+    )
+    if not given.postgres:
+        outcome = run(plan, var, tell)
+    else:
+        server, stop = postgres.start()
+        try:
+            server.run("CREATE DATABASE faults")
+            url = server.url("faults")
+            outcome = run(Plan(**{**vars(plan), "database_url": url}), var, tell)
+        finally:
+            stop()
+    file.write_text(json.dumps(outcome.as_json()))
+    return 0 if outcome.good else 1
+
+
+def tell(text: str) -> None:
+    click.echo(text)
+
+
+def _print(outcome: dict[str, Any]) -> None:
+    plan, found = outcome["plan"], outcome["found"]
+    database = "PostgreSQL" if plan["database_url"] else "SQLite"
+    click.echo(f"\n{plan['provider']}, {database}, seed {plan['seed']}, {plan['owners']} mailboxes")
+    for name, times in sorted(outcome["injected"].items()):
+        click.echo(f"  {name:<36} {times:>4} times")
+    for name in ("expected", "logged", "refused", "duplicates", "lost", "wrong", "pending"):
+        click.echo(f"  {name:<36} {found[name]:>4}")
+    click.echo(
+        f"  {'seconds until all was settled':<36} {outcome['seconds']:>6.1f} (limit {LIMIT:.0f})"
+    )
+    click.echo(
+        f"  {'ended in good order afterwards':<36} {'yes' if outcome['restarted'] else 'NO':>4}"
+    )
+    for line in found["examples"]:
+        click.echo(f"    {line}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
