@@ -78,7 +78,9 @@ body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere;
 img { max-width: 100%; height: auto; }
 blockquote { margin: .5rem 0 .5rem .25rem; padding-left: .75rem; border-left: 3px solid #8888; }
 pre { white-space: pre-wrap; }
-summary { cursor: pointer; display: inline-block; padding: .6rem .75rem; margin: .25rem 0; }
+body > :first-child { margin-top: 0; }
+summary { cursor: pointer; padding: .6rem 0; color: #0b6b5d; }
+@media (prefers-color-scheme: dark) { .plain :is(summary, a) { color: #6fd3c1; } }
 summary:focus-visible { outline: 2px solid currentColor; }
 .picture { border: 1px dashed #888; border-radius: 4px; padding: 0 .4rem; font-size: .875rem; }
 """
