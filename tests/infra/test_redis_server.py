@@ -106,12 +106,16 @@ def test_it_works_in_any_folder(start, tmp_path: Path, name: str):
     assert len(bytes(first.socket)) <= redis_server.LONGEST_SOCKET_PATH
 
 
-def test_a_long_folder_gets_a_socket_that_only_we_can_reach(start, tmp_path: Path):
-    server = start(tmp_path / ("d" * 120))
+@pytest.mark.parametrize("name", ["d" * 120, "a folder"], ids=["long", "with a space"])
+def test_an_awkward_folder_gets_a_socket_elsewhere_that_only_we_can_reach(
+    name: str, start, tmp_path: Path
+):
+    server = start(tmp_path / name)
 
     assert server.socket.parent.stat().st_mode & 0o777 == 0o700
+    assert " " not in str(server.socket)  # redis-py cannot read CLIENT INFO otherwise
     server.stop()
-    assert start(tmp_path / ("d" * 120)).socket == server.socket
+    assert start(tmp_path / name).socket == server.socket
 
 
 def test_a_server_that_cannot_start_is_one_sentence(monkeypatch, tmp_path: Path):

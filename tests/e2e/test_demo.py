@@ -1,0 +1,32 @@
+"""The demo plays itself from beginning to end, with nothing but what is in this folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_story_ends_as_it_must(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "replylog", "demo", "--once"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    for words in (
+        ("Ana's offer", "logged", "sent-label"),
+        ("Ben's plan", "logged", "sent-bcc"),
+        ("Bob answers", "logged", "reply"),
+        ("junk", "refused", "junk"),
+        ("new subject", "refused", "subject-changed"),
+        ("stranger", "refused", "unknown-sender"),
+    ):
+        assert any(all(word in line for word in words) for line in lines), words
+    assert any("duplicate" in line for line in lines)
