@@ -27,7 +27,7 @@ def parse(
     tree = read(raw)
     found = content(tree)
     return Message(
-        headers=read_headers(tree.fields, ref, place, received_at, labels, folder),
+        headers=read_headers(tree.raw_items(), ref, place, received_at, labels, folder),
         text=plain_text(found.html) if found.html else found.text,
         html=found.html,
         attachments=found.attachments,

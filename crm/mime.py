@@ -1,40 +1,112 @@
-"""The parts of a message, by cutting its bytes: no tree is too deep and no header too broken.
+"""The parts of a message, read by the standard library and guarded where that raises or is slow."""
 
-The standard library's parser goes line by line (a second for every 20 MB) and raises on some
-real mail; this one searches for boundaries and takes what it does not understand for text.
-"""
-
-import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import EmailPolicy, Policy
+from email.policy import default as standard
+from functools import lru_cache, partial
+from typing import Any
 
 from crm.model import Attachment
-from crm.params import Params, filename, params
-from crm.text import decode, one_line
+from crm.text import decode, decode_words, one_line, safe_name
 
-_DEEPEST = 50
+_DEEPEST = 50  # multiparts within each other
 _MOST_PARTS = 1000
+_MOST_LINES = 1_000_000  # the library goes line by line,
+_MOST_LINES_TIMES_DEPTH = 4_000_000  # and each line through every multipart around it
+_MOST_BOUNDARIES = 20_000  # lines that may be one
+_LONGEST_HEAD = 1_000_000  # bytes of header fields
+_LONGEST_VALUE = 2000  # characters of a structured field: the library's time grows with the square
 _LONGEST_TEXT = 20_000_000  # bytes of one text part that are read
 
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
-_LINE_END = b" \t\r\n"
+_HEAD_END = re.compile(rb"(?:\A|\r?\n|\r)(?:\r?\n|\r)")
 
 
-@dataclass(slots=True)
-class Part:
-    """A part and, for a multipart, what is in it. `number` counts from 1: '2', '2.1'; '' = all."""
+@lru_cache(maxsize=256)
+def _structured(name: str, value: str) -> Any:
+    try:
+        return standard.header_fetch_parse(name, value)
+    except Exception:  # noqa: BLE001 -- all sorts of errors, for what strangers wrote
+        return one_line(value)
 
-    number: str
-    fields: list[tuple[str, str]]
-    body: bytes
-    kind: str = "text/plain"
-    type_params: Params = field(default_factory=dict)
-    parts: list["Part"] = field(default_factory=list)
 
-    def header(self, name: str) -> str:
-        """The first value of a header, '' when there is none."""
-        return next((value for key, value in self.fields if key.lower() == name), "")
+class _Guarded(EmailPolicy):
+    """The default policy, but a field that it cannot parse is plain text, as in older policies."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        """The value as the library understands it."""
+        return _structured(name.lower(), value[:_LONGEST_VALUE])
+
+
+_POLICY = _Guarded()
+
+
+class Part(EmailMessage):
+    """A part, with what is in it. `number` counts from 1: '2', '2.1'; '' for the whole message.
+
+    Attached messages stay closed, for they are files; so does what lies deeper than `deepest`.
+    """
+
+    def __init__(self, policy: "Policy[Any] | None" = None, deepest: int = _DEEPEST) -> None:
+        super().__init__(policy or _POLICY)
+        self.number = ""
+        self.parts: list[Part] = []
+        self.charset = ""  # where somebody knows better than the header
+        self._deepest = deepest
+        self._left = [_MOST_PARTS]
+
+    def attach(self, payload: Any) -> None:
+        """Append a part, unless there are too many; numbers follow from where they are."""
+        if self._left[0] <= 0:
+            return
+        self._left[0] -= 1
+        super().attach(payload)
+        self.parts.append(payload)
+        payload.number = f"{self.number}.{len(self.parts)}".lstrip(".")
+        payload._deepest, payload._left = self._deepest - 1, self._left
+
+    def get_content_type(self) -> str:
+        """The media type, for the library, which would open messages."""
+        kind = super().get_content_type()
+        return "application/octet-stream" if kind.startswith("message/") else kind
+
+    def get_boundary(self, failobj: Any = None) -> Any:
+        """What lies between parts; none for what is to stay closed."""
+        return super().get_boundary(failobj) if self._deepest > 0 else failobj
+
+    @property
+    def kind(self) -> str:
+        """The media type. A multipart without parts is a text."""
+        kind = super().get_content_type()
+        return "text/plain" if kind.startswith("multipart/") and not self.parts else kind
+
+    @property
+    def disposition(self) -> str:
+        return one_line(str(self.get("content-disposition", ""))).partition(";")[0].strip().lower()
+
+    @property
+    def filename(self) -> str:
+        """The name of a file, made safe; '' where there is none."""
+        return safe_name(decode_words(one_line(str(self.get_filename("")))))
+
+    @property
+    def data(self) -> bytes:
+        """The bytes, transfer encoding undone as far as it can be."""
+        data = self.get_payload(decode=True) if isinstance(self._payload, str) else b""
+        return data if isinstance(data, bytes) else b""
+
+    @property
+    def text(self) -> str:
+        """The text of a text."""
+        charset = self.charset or str(self.get_param("charset", ""))
+        return decode(self.data[:_LONGEST_TEXT], charset).replace("\r\n", "\n")
+
+    def fill(self, data: bytes) -> None:
+        """Give it `data` for a body."""
+        self.set_payload(data.decode("ascii", "surrogateescape"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,140 +119,61 @@ class Content:
 
 
 def read(raw: bytes) -> Part:
-    """The tree of parts of a whole message. Never raises."""
-    if b"\n" not in raw:
-        raw = raw.replace(b"\r", b"\n")
-    return _read(raw, "", 0, "text/plain", [_MOST_PARTS])
+    """The tree of parts of a whole message. Never raises.
+
+    A message of more lines, boundaries or header fields than mail programs write is its head and
+    the rest of it as text.
+    """
+    lines = max(raw.count(b"\n"), raw.count(b"\r"))
+    found = _HEAD_END.search(raw)
+    head = min(found.end() if found else len(raw), _LONGEST_HEAD)
+    boundaries = raw.count(b"\n--") + raw.count(b"\r--")
+    if lines <= _MOST_LINES and boundaries <= _MOST_BOUNDARIES and head < _LONGEST_HEAD:
+        deepest = min(_DEEPEST, _MOST_LINES_TIMES_DEPTH // (lines + 1))
+        return message_from_bytes(raw, partial(Part, deepest=deepest), policy=_POLICY)
+    part = message_from_bytes(raw[:head], partial(Part, deepest=0), policy=_POLICY)
+    part.fill(raw[head:])
+    return part
 
 
 def content(tree: Part) -> Content:
     """Text, HTML and attachments. Text parts that are no files are joined in their order."""
-    texts: list[str] = []
-    pages: list[str] = []
+    shown: dict[str, list[str]] = {"text/plain": [], "text/html": []}
     files: list[Attachment] = []
     for part, must_show in _leaves(tree, True):
-        shown = {"text/plain": texts, "text/html": pages}.get(part.kind)
-        if shown is None or not (must_show or _is_text(part)):
-            files.append(_attachment(part))
+        file = part.disposition == "attachment" or part.filename
+        if part.kind in shown and (must_show or not file):
+            shown[part.kind].append(part.text)
         else:
-            text = decode(decoded(part)[:_LONGEST_TEXT], part.type_params.get("charset", ""))
-            shown.append(text.replace("\r\n", "\n"))
-    return Content("\n".join(texts), "\n".join(pages), tuple(files))
+            files.append(_attachment(part))
+    return Content("\n".join(shown["text/plain"]), "\n".join(shown["text/html"]), tuple(files))
 
 
 def part_bytes(tree: Part, number: str) -> bytes | None:
     """The decoded bytes of the part with this number, None where there is none."""
-    for part, _ in _leaves(tree, True):
-        if (part.number or "1") == number:
-            return decoded(part)
-    return None
-
-
-def decoded(part: Part) -> bytes:
-    """The bytes of a part, its transfer encoding undone as far as it can be."""
-    encoding = one_line(part.header("content-transfer-encoding")).lower()
-    if encoding.startswith("base64"):
-        return _base64(part.body)
-    if encoding.startswith("quoted-printable"):
-        return binascii.a2b_qp(part.body)
-    return part.body
-
-
-def _read(raw: bytes, number: str, depth: int, default: str, left: list[int]) -> Part:
-    fields, start = _fields(raw)
-    part = Part(number, fields, raw[start:])
-    value = one_line(part.header("content-type"))
-    part.kind, part.type_params = params(value, default)
-    boundary = part.type_params.get("boundary", "").rstrip().encode("utf-8", "replace")
-    if not part.kind.startswith("multipart/"):
-        return part
-    inner = "message/rfc822" if part.kind == "multipart/digest" else "text/plain"
-    pieces = _cut(part.body, boundary) if boundary and depth < _DEEPEST else iter(())
-    for index, piece in enumerate(pieces, 1):
-        if left[0] <= 0:
-            break
-        left[0] -= 1
-        child = f"{number}.{index}" if number else str(index)
-        part.parts.append(_read(piece, child, depth + 1, inner, left))
-    if not part.parts:
-        part.kind = "text/plain"
-    return part
-
-
-def _fields(raw: bytes) -> tuple[list[tuple[str, str]], int]:
-    """Header fields as they are written, and where the body begins."""
-    fields: list[tuple[str, list[bytes]]] = []
-    position = 0
-    while position < len(raw):
-        end = raw.find(b"\n", position) + 1 or len(raw)
-        line = raw[position:end].rstrip(b"\r\n")
-        if not line:
-            position = end
-            break
-        if line[:1] in b" \t" and fields:
-            fields[-1][1].append(line)
-        elif _FIELD.match(line):
-            name, _, value = line.partition(b":")
-            fields.append((name.decode("ascii").strip(), [value]))
-        elif position or not line.startswith((b"From ", b">From ")):
-            break
-        position = end
-    return [(name, _header_text(lines)) for name, lines in fields], position
-
-
-def _header_text(lines: list[bytes]) -> str:
-    return b" ".join(lines).strip(_LINE_END).decode("ascii", "surrogateescape")
-
-
-def _cut(body: bytes, boundary: bytes) -> Iterator[bytes]:
-    """What lies between the boundary lines; the end may be missing."""
-    mark, start = b"--" + boundary, -1
-    position = body.find(mark)
-    while position >= 0:
-        after = position + len(mark)
-        end = body.find(b"\n", after) + 1 or len(body)
-        rest = body[after : min(end, after + 200)].rstrip(_LINE_END)
-        if rest in {b"", b"--"} and (position == 0 or body[position - 1 : position] == b"\n"):
-            if start >= 0:
-                yield body[start:position].removesuffix(b"\n").removesuffix(b"\r")
-            if rest:
-                return
-            start = after = end
-        position = body.find(mark, after)
-    if 0 <= start < len(body):
-        yield body[start:]
+    leaves = (part for part, _ in _leaves(tree, True))
+    return next((part.data for part in leaves if (part.number or "1") == number), None)
 
 
 def _leaves(part: Part, must_show: bool) -> Iterator[tuple[Part, bool]]:
     """Parts without parts, and whether a text there is the message itself whatever its name."""
     if not part.parts:
         yield part, must_show
-        return
     for index, child in enumerate(part.parts):
         choice = part.kind == "multipart/alternative"
         root = part.kind == "multipart/related" and index == 0
-        yield from _leaves(child, (choice or root) and _disposition(child) != "attachment")
-
-
-def _is_text(part: Part) -> bool:
-    return _disposition(part) != "attachment" and not filename(
-        part.header("content-disposition"), part.header("content-type")
-    )
-
-
-def _disposition(part: Part) -> str:
-    return one_line(part.header("content-disposition")).partition(";")[0].strip().lower()
+        yield from _leaves(child, (choice or root) and child.disposition != "attachment")
 
 
 def _attachment(part: Part) -> Attachment:
-    name = filename(part.header("content-disposition"), part.header("content-type"))
-    content_id = one_line(part.header("content-id")).strip("<> ")[:998]
+    content_id = one_line(str(part.get("content-id", ""))).strip("<> ")[:998]
+    number = part.number or "1"
     return Attachment(
-        part=part.number or "1",
-        filename=name or _invented_name(part.kind, part.number or "1"),
+        part=number,
+        filename=part.filename or f"part-{number}.{_ENDINGS.get(part.kind, 'bin')}",
         content_type=part.kind,
-        size=len(decoded(part)),
-        inline=_disposition(part) == "inline" or (bool(content_id) and not _disposition(part)),
+        size=len(part.data),
+        inline=part.disposition == "inline" or (bool(content_id) and not part.disposition),
         content_id=content_id,
     )
 
@@ -197,16 +190,3 @@ _ENDINGS = {
     "application/pkcs7-signature": "p7s",
     "application/pgp-signature": "asc",
 }
-
-
-def _invented_name(kind: str, number: str) -> str:
-    return f"part-{number}.{_ENDINGS.get(kind, 'bin')}"
-
-
-def _base64(data: bytes) -> bytes:
-    try:
-        return binascii.a2b_base64(data)
-    except binascii.Error:
-        letters = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
-        whole = letters[: len(letters) - (len(letters) % 4 == 1)]
-        return binascii.a2b_base64(whole + b"=" * (-len(whole) % 4))

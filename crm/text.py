@@ -1,14 +1,22 @@
 """Text out of bytes that strangers wrote: charsets, RFC 2047 words, characters we cannot store."""
 
-import binascii
 import codecs
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+import unicodedata
+from email.errors import MessageError
+from email.header import decode_header
 
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL stores neither
 _LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # what is left of raw 8-bit bytes (PEP 383)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u200e\u200f\u2028-\u202e\u2066-\u2069]')
+# Up to 100 neighbours, for the library's time grows with the square of their number.
+_WORDS = re.compile(
+    r"=\?[^?\s]{1,80}\?[bq]\?[^?]*+\?=(?:\s*+=\?[^?\s]{1,80}\?[bq]\?[^?]*+\?=){0,99}+", re.I
+)
+
+LONGEST_NAME = 200  # characters of a file name; a file system allows 255 bytes, mostly ASCII here
 
 # Codecs of Python that are no charset of mail: slow for long input, or warning about it.
 _NOT_CHARSETS = frozenset(
@@ -31,9 +39,6 @@ _CHARSETS = {
     "utf-8mb4": "utf-8",
     "unicode-1-1-utf-7": "utf-7",
 }
-
-_WORD = re.compile(r"=\?([^?\s*]{1,64})(?:\*[^?\s]{0,32})?\?([bBqQ])\?([^?]*)\?=")
-_QUOTED_BYTE = re.compile(rb"=([0-9A-Fa-f]{2})")
 
 
 def decode(data: bytes, charset: str = "") -> str:
@@ -64,59 +69,32 @@ def one_line(text: str) -> str:
 
 
 def decode_words(text: str) -> str:
-    """`text` with its RFC 2047 encoded words decoded; broken ones stay as they are.
-
-    Neighbours of the same charset are joined before decoding: many mailers cut inside a character.
-    """
-    if "=?" not in text:
-        return text
-    out: list[str] = []
-    run: list[_Word] = []
-    position = 0
-    for match in _WORD.finditer(text):
-        between = text[position : match.start()]
-        if between.strip() or not run:
-            out += [*_text_of(run), between]
-            run = []
-        data = _word_bytes(match[2], match[3])
-        run.append(_Word(match[1].lower(), data, match[0]))
-        position = match.end()
-    out += [*_text_of(run), text[position:]]
-    return clean("".join(out))
+    """`text` with its RFC 2047 encoded words decoded; broken ones stay as they are."""
+    return clean(_WORDS.sub(lambda run: _decoded(run[0]), text)) if "=?" in text else text
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+def safe_name(name: str) -> str:
+    """`name` fit for a file: its last path segment, bounded, without leading dots; maybe ''."""
+    name = unicodedata.normalize("NFC", one_line(name)).replace("\\", "/").rpartition("/")[2]
+    name = _UNSAFE.sub("", name).strip(" .")
+    if len(name) <= LONGEST_NAME:
+        return name
+    stem, dot, ending = name.rpartition(".")
+    if not dot or len(ending) > 10:
+        return name[:LONGEST_NAME]
+    return f"{stem[: LONGEST_NAME - len(ending) - 1]}.{ending}"
 
 
-@dataclass(slots=True)
-class _Word:
-    charset: str
-    data: bytes | None
-    source: str
-
-
-def _text_of(run: list[_Word]) -> Iterator[str]:
-    charset, pieces = "", list[bytes]()
-    for word in run:
-        if word.data is None or word.charset != charset:
-            yield decode(b"".join(pieces), charset)
-            charset, pieces = word.charset, []
-        if word.data is None:
-            yield word.source
-        else:
-            pieces.append(word.data)
-    yield decode(b"".join(pieces), charset)
-
-
-def _word_bytes(encoding: str, payload: str) -> bytes | None:
-    data = payload.encode("utf-8", "surrogatepass")
-    if encoding in "qQ":
-        return _QUOTED_BYTE.sub(lambda m: bytes([int(m[1], 16)]), data.replace(b"_", b" "))
-    data = b"".join(data.split()).rstrip(b"=")
+def _decoded(words: str) -> str:
+    """Encoded words, neighbours of one charset joined: many mailers cut inside a character."""
     try:
-        return binascii.a2b_base64(data + b"=" * (-len(data) % 4))
-    except (binascii.Error, ValueError):
-        return None
+        found = decode_header(words.encode("utf-8", "replace").decode("latin-1"))
+    except (MessageError, ValueError):  # broken base64
+        return words
+    return "".join(
+        decode(data, (charset or "").partition("*")[0]) if isinstance(data, bytes) else data
+        for data, charset in found
+    )
 
 
 def _codec(charset: str) -> str:

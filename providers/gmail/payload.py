@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 from crm import mime
 from crm.messages import plain_text, read_headers
 from crm.model import Headers, Message, Ref
-from crm.params import params
 from providers.gmail.history import place_of
 
 Json: TypeAlias = Mapping[str, Any]
@@ -43,7 +42,8 @@ def headers_of(message: Json, labels: Iterable[str]) -> Headers:
 def message_of(message: Json, labels: Iterable[str], fetch: Fetch) -> Message:
     """Out of format full. Text that Gmail keeps apart is asked for with `fetch`, files are not."""
     leaves: list[_Leaf] = []
-    tree = _part(message.get("payload", {}), "", "text/plain", leaves)
+    tree = mime.Part()
+    _grow(tree, message.get("payload", {}), leaves)
     content = mime.content(tree)
     files = {file.part for file in content.attachments}
     apart = [leaf for leaf in leaves if leaf.attachment and (leaf.part.number or "1") not in files]
@@ -70,36 +70,29 @@ def decoded(data: str) -> bytes:
         return b""
 
 
-def _part(payload: Json, number: str, default: str, leaves: list[_Leaf]) -> mime.Part:
-    part = mime.Part(number, _fields(payload), b"")
-    part.kind, part.type_params = params(part.header("content-type"), default)
-    if not part.kind.startswith("multipart/"):
-        return _leaf(part, payload, leaves)
-    inner = "message/rfc822" if part.kind == "multipart/digest" else "text/plain"
-    prefix = f"{number}." if number else ""
-    part.parts = [
-        _part(child, f"{prefix}{index}", inner, leaves)
-        for index, child in enumerate(payload.get("parts", ()), 1)
-    ]
+def _grow(part: mime.Part, payload: Json, leaves: list[_Leaf]) -> None:
+    """Give `part` what `payload` has, and the same for all that is in it."""
+    for name, value in _fields(payload):
+        part.set_raw(name, value)
+    children = payload.get("parts", ()) if part.get_content_maintype() == "multipart" else ()
+    for child in children:
+        inner = mime.Part()
+        if part.kind == "multipart/digest":
+            inner.set_default_type("message/rfc822")
+        part.attach(inner)
+        _grow(inner, child, leaves)
     if not part.parts:
-        part.kind = "text/plain"
-        return _leaf(part, payload, leaves)
-    return part
-
-
-def _leaf(part: mime.Part, payload: Json, leaves: list[_Leaf]) -> mime.Part:
-    body = payload.get("body", {})
-    _fill(part, decoded(body.get("data", "")))
-    apart = "" if part.body else body.get("attachmentId", "")
-    leaves.append(_Leaf(part, int(body.get("size", 0)), apart))
-    return part
+        body = payload.get("body", {})
+        _fill(part, decoded(body.get("data", "")))
+        apart = "" if body.get("data") else body.get("attachmentId", "")
+        leaves.append(_Leaf(part, int(body.get("size", 0)), apart))
 
 
 def _fill(part: mime.Part, data: bytes) -> None:
-    part.body = data
+    part.fill(data)
     if part.kind.startswith("text/") and _is_utf8(data):
         # Gmail may have turned the text into UTF-8 and left the header as it was.
-        part.type_params["charset"] = "utf-8"
+        part.charset = "utf-8"
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -12,7 +12,7 @@ from crm.headers import read_date
 from crm.message_ids import message_id, message_ids
 from crm.messages import attachment, fold, parse, plain_text, read_headers, snippet
 from crm.model import Address, Place, Ref
-from crm.params import safe_name
+from crm.text import safe_name
 
 MAIL = Path(__file__).parents[1] / "mail"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
