@@ -28,13 +28,16 @@ _HEAD_END = re.compile(rb"(?:\A|\r?\n|\r)(?:\r?\n|\r)")
 @lru_cache(maxsize=256)
 def _structured(name: str, value: str) -> Any:
     try:
-        return standard.header_fetch_parse(name, value)
+        field = standard.header_fetch_parse(name, value)
     except Exception:  # noqa: BLE001 -- all sorts of errors, for what strangers wrote
         return one_line(value)
+    if name == "content-transfer-encoding":
+        return field.cte
+    return one_line(value) if field.defects else field
 
 
 class _Guarded(EmailPolicy):
-    """The default policy, but a field that it cannot parse is plain text, as in older policies."""
+    """The default policy, but a field that it finds broken is text, as in the older `compat32`."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
         """The value as the library understands it."""
