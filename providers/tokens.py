@@ -1,6 +1,7 @@
 """Access tokens of one mailbox, refreshed when needed, the newest refresh token never lost."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeAlias
@@ -9,6 +10,7 @@ from crm.model import Tokens
 from providers.client import Reconnect
 
 MARGIN = timedelta(minutes=5)  # an access token is not used in its last minutes
+LOOKS, LOOK_SECONDS = 15, 0.1  # how long a refused refresh waits for another worker's result
 
 Load: TypeAlias = Callable[[], tuple[Tokens, int]]  # stored tokens and their version
 Save: TypeAlias = Callable[[Tokens, int], bool]  # False: somebody stored newer ones than `version`
@@ -33,11 +35,13 @@ class StoredTokens:
         save: Save,
         refresh: Refresh,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._load = load
         self._save = save
         self._refresh = refresh
         self._clock = clock
+        self._pause = pause
         self._held: Tokens | None = None
         self._lock = threading.Lock()
 
@@ -63,16 +67,29 @@ class StoredTokens:
 
     def _renew(self, stored: Tokens, version: int) -> Tokens:
         """New tokens, stored; or those that another worker stored meanwhile."""
-        try:
-            renewed = self._refresh(stored)
-        except Reconnect:
-            theirs, their_version = self._load()
-            if their_version == version:
-                raise
-            if self._good(theirs, stored.access_token):
-                return theirs
-            renewed, version = self._refresh(theirs), their_version
-        if self._save(renewed, version):
-            return renewed
-        theirs, _ = self._load()
-        return theirs if self._good(theirs, stored.access_token) else renewed
+        while True:
+            try:
+                renewed = self._refresh(stored)
+            except Reconnect:
+                newer = self._newer_than(version)
+                if newer is None:
+                    raise
+                theirs, version = newer
+                if self._good(theirs, stored.access_token):
+                    return theirs
+                stored = theirs
+                continue
+            if self._save(renewed, version):
+                return renewed
+            theirs, _ = self._load()
+            return theirs if self._good(theirs, stored.access_token) else renewed
+
+    def _newer_than(self, version: int) -> tuple[Tokens, int] | None:
+        """What another worker stored since `version`. A refused refresh token may be one that
+        somebody else has just exchanged and is about to replace: that is no lost consent."""
+        for _ in range(LOOKS):
+            stored = self._load()
+            if stored[1] != version:
+                return stored
+            self._pause(LOOK_SECONDS)
+        return None
