@@ -30,6 +30,7 @@ class Authority:
     refusal: Callable[[str, str], ProviderError]  # for an OAuth error and its description
     granted: Callable[[str], frozenset[str]]  # scopes out of a token answer's `scope`
     identity: Callable[[Mapping[str, Any], str], Identity]  # of id token claims and access token
+    owner: Callable[[Mapping[str, Any], str], Identity]  # likewise, where the claims may be missing
 
 
 def claims_of(id_token: str, client_id: str) -> dict[str, Any]:

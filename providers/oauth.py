@@ -27,7 +27,17 @@ from providers.registry import authority
 from providers.tokens import StoredTokens, TokenSource
 from providers.waiting import retry_after
 
-__all__ = ["Flow", "Grant", "StoredTokens", "TokenSource", "begin", "finish", "refresh", "revoke"]
+__all__ = [
+    "Flow",
+    "Grant",
+    "StoredTokens",
+    "TokenSource",
+    "adopt",
+    "begin",
+    "finish",
+    "refresh",
+    "revoke",
+]
 
 TIMEOUT = 20  # seconds, to connect and between bytes
 BAD_REQUEST = 400
@@ -101,12 +111,20 @@ def finish(
 def refresh(provider: str, settings: Settings, tokens: Tokens) -> Tokens:
     """New tokens; the refresh token is the new one where the provider changed it."""
     there = _configured(provider, settings)
-    session = _session(there)
-    with _refusals(there):
-        answer = session.refresh_token(
-            there.token_url, refresh_token=tokens.refresh_token, allow_redirects=False
-        )
-    return _tokens(there, answer, tokens)
+    return _tokens(there, _refreshed(there, tokens.refresh_token), tokens)
+
+
+def adopt(provider: str, settings: Settings, refresh_token: str) -> Grant:
+    """A consent that was given elsewhere, by its refresh token; whose mailbox it is, the provider
+    is asked. `subject` is '' where the answer has no ID token. Raises Reconnect, Retry, Operator."""
+    there = _configured(provider, settings)
+    old = Tokens("", refresh_token, datetime.fromtimestamp(0, UTC), there.needed)
+    answer = _refreshed(there, refresh_token)
+    tokens = _tokens(there, answer, old)
+    id_token = str(answer.get("id_token") or "")
+    claims = claims_of(id_token, there.client_id) if id_token else {}
+    address, subject = there.owner(claims, tokens.access_token)
+    return Grant(tokens, address, subject)
 
 
 def revoke(provider: str, settings: Settings, tokens: Tokens) -> None:
@@ -124,6 +142,14 @@ def revoke(provider: str, settings: Settings, tokens: Tokens) -> None:
                 allow_redirects=False,
             )
         )
+
+
+def _refreshed(there: Authority, refresh_token: str) -> dict[str, Any]:
+    with _refusals(there):
+        answer: dict[str, Any] = _session(there).refresh_token(
+            there.token_url, refresh_token=refresh_token, allow_redirects=False
+        )
+    return answer
 
 
 def _configured(provider: str, settings: Settings) -> Authority:

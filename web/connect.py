@@ -17,6 +17,7 @@ from infra.logs import get
 from providers import causes, hosts, oauth
 from providers.client import Operator, ProviderError, Reconnect, Retry
 from providers.oauth import Flow, Grant
+from web.connecting import new_mailbox
 from web.parts import parts
 from web.people import me
 from web.refusals import refusal
@@ -39,18 +40,6 @@ class Begun:
     typed: str
     mailbox_id: int | None
     user_id: int
-
-
-class HeldToken:
-    """The token source of a mailbox that is not stored yet: what the consent has just given."""
-
-    def __init__(self, grant: Grant) -> None:
-        self._grant = grant
-
-    def token(self, fresh: bool = False) -> str:
-        if fresh:  # refused although new: nothing to renew it with is stored yet
-            raise Reconnect(causes.REFUSED)
-        return self._grant.tokens.access_token
 
 
 def page() -> str:
@@ -185,8 +174,10 @@ def _connected(begun: Begun, grant: Grant) -> Answer:
         return refusal(causes.WRONG_ACCOUNT, begun.provider, begun.typed, begun.mailbox_id)
     if known is not None and not me().owns(known) and known.status is MailboxStatus.CONNECTED:
         return refusal("taken", begun.provider, address)
-    mailbox_id = _store(_looked_at(begun.provider, grant))
-    parts().ring(mailbox_id)
+    here = parts()
+    new = new_mailbox(begun.provider, grant, me().id, here.settings, here.open_client)
+    mailbox_id = _store(new)
+    here.ring(mailbox_id)
     typed = begun.typed if begun.typed != address else None
     return redirect(url_for("connected", mailbox_id=mailbox_id, typed=typed))
 
@@ -195,26 +186,6 @@ def _known(address: str) -> Mailbox | None:
     with parts().database.read() as conn:
         found = mailboxes.list_mailboxes(conn, me().account_id)
     return next((each for each in found if each.address == address), None)
-
-
-def _looked_at(provider: str, grant: Grant) -> NewMailbox:
-    """The new mailbox with its place "from now on" and the folders that its rules fill."""
-    here = parts()
-    client = here.open_client(provider, HeldToken(grant), here.settings)
-    try:
-        cursor, folders = client.baseline(), tuple(client.folders())
-    finally:
-        client.close()
-    return NewMailbox(
-        user_id=me().id,
-        address=grant.address,
-        provider=provider,
-        tokens=grant.tokens,
-        subject=grant.subject,
-        own_addresses=(grant.address,),
-        cursor=cursor,
-        folders=folders,
-    )
 
 
 def _store(new: NewMailbox) -> int:

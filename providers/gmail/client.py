@@ -42,6 +42,10 @@ class GmailClient:
         self._names: dict[str, str] = {}  # user labels: id to display name
         self._names_read: datetime | None = None
 
+    def address(self) -> str:
+        """The mailbox's primary address, as its profile has it."""
+        return str(self._run(self._api.profile())["emailAddress"])
+
     def baseline(self) -> Cursor:
         return cursors.Position(self._mailbox_id()).text()
 

@@ -1,12 +1,14 @@
 """Google's side of the consent."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from infra.settings import Settings
 from providers import causes
 from providers.authority import Authority, Identity
 from providers.client import Operator, ProviderError, Reconnect, Retry
+from providers.held import HeldToken
 
 READ = "https://www.googleapis.com/auth/gmail.readonly"
 
@@ -52,6 +54,7 @@ def authority(settings: Settings) -> Authority:
         refusal=refusal,
         granted=lambda scope: frozenset(scope.split()),
         identity=_identity,
+        owner=partial(_owner, settings),
     )
 
 
@@ -74,3 +77,14 @@ def _identity(claims: Mapping[str, Any], access_token: str) -> Identity:
     if not isinstance(address, str) or not isinstance(subject, str):
         raise Reconnect(causes.SCOPE_MISSING, "the ID token has no address")
     return address, subject
+
+
+def _owner(settings: Settings, claims: Mapping[str, Any], access_token: str) -> Identity:
+    """By the mailbox's profile: a token for Gmail alone comes without claims."""
+    from providers.gmail.client import GmailClient  # only who adopts a token pays for the SDK
+
+    client = GmailClient(HeldToken(access_token), settings)
+    try:
+        return client.address(), str(claims.get("sub", ""))
+    finally:
+        client.close()

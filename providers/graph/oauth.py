@@ -73,6 +73,7 @@ def authority(settings: Settings) -> Authority:
         refusal=refusal,
         granted=_granted,
         identity=partial(_identity, settings.graph_api_url),
+        owner=partial(_owner, settings.graph_api_url),
     )
 
 
@@ -99,9 +100,12 @@ def _granted(scope: str) -> frozenset[str]:
 
 def _identity(graph_api_url: str, claims: Mapping[str, Any], access_token: str) -> Identity:
     """The primary address, which need not be the sign-in name. Raises Retry."""
-    tenant, person = claims.get("tid"), claims.get("oid")
-    if not tenant or not person:
+    if not claims.get("tid") or not claims.get("oid"):
         raise Reconnect(causes.ANSWER_INVALID, "the ID token names nobody")
+    return _owner(graph_api_url, claims, access_token)
+
+
+def _owner(graph_api_url: str, claims: Mapping[str, Any], access_token: str) -> Identity:
     try:
         answer = requests.get(
             f"{graph_api_url}/me",
@@ -113,7 +117,9 @@ def _identity(graph_api_url: str, claims: Mapping[str, Any], access_token: str) 
         profile = answer.json()
     except (requests.RequestException, ValueError) as error:
         raise Retry(None, "the profile cannot be read") from error
-    address = profile.get("mail") or claims.get("preferred_username")
+    named = claims.get("preferred_username") or profile.get("userPrincipalName")
+    address = profile.get("mail") or named
     if not isinstance(address, str) or "@" not in address:
         raise Reconnect(causes.LICENCE_MISSING, "the account has no address")
-    return address, f"{tenant}:{person}"
+    tenant, person = claims.get("tid"), claims.get("oid")
+    return address, f"{tenant}:{person}" if tenant and person else ""

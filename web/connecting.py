@@ -1,0 +1,38 @@
+"""What a new mailbox needs besides its consent: for the pages, and for the command line."""
+
+from typing import TYPE_CHECKING
+
+from crm.store.mailboxes import NewMailbox
+from infra.settings import Settings
+from providers import registry
+from providers.held import HeldToken
+from providers.oauth import Grant
+
+if TYPE_CHECKING:
+    from web.parts import OpenClient
+
+
+def new_mailbox(
+    provider: str,
+    grant: Grant,
+    user_id: int,
+    settings: Settings,
+    open_client: "OpenClient" = registry.open_client,
+) -> NewMailbox:
+    """The mailbox with its place "from now on" and the folders that its rules fill. Asks the
+    provider; raises ProviderError."""
+    client = open_client(provider, HeldToken(grant.tokens.access_token), settings)
+    try:
+        cursor, folders = client.baseline(), tuple(client.folders())
+    finally:
+        client.close()
+    return NewMailbox(
+        user_id=user_id,
+        address=grant.address,
+        provider=provider,
+        tokens=grant.tokens,
+        subject=grant.subject,
+        own_addresses=(grant.address,),
+        cursor=cursor,
+        folders=folders,
+    )
