@@ -33,26 +33,27 @@ JOB_TIMEOUT = 120
 DIRECTORY_SECONDS = 24 * 3600
 UNKNOWN_SECONDS = 10  # so that a push just before we stored its watch is soon understood
 
+_TIMES = {"created_at", "enqueued_at"}
+
 AWAKE = "replylog:awake"
 REWATCH = "replylog:rewatch"
 
 _ENQUEUE = """
-local function enqueue(queue, queues, job, job_id, first)
+local function enqueue(queue, queues, job, job_id, fields, stamp)
   redis.call('SADD', queues, queue)
-  redis.call('HSET', job, unpack(ARGV, first))
+  redis.call('HSET', job, 'created_at', stamp, 'enqueued_at', stamp, unpack(cjson.decode(fields)))
   redis.call('RPUSH', queue, job_id)
 end
 """
-# KEYS: awake, queue, queues, job; ARGV: now, job id, most queued, number of mailboxes, the
-# mailboxes, then the job's fields.
+# KEYS: awake, queue, queues, job; ARGV: now, job id, the job's fields, its time, most queued, then
+# the mailboxes.
 _WAKE = (
     _ENQUEUE
     + """
-local count = tonumber(ARGV[4])
 local added = 0
-for i = 1, count do added = added + redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[4 + i]) end
-if added > 0 and redis.call('LLEN', KEYS[2]) < tonumber(ARGV[3]) then
-  enqueue(KEYS[2], KEYS[3], KEYS[4], ARGV[2], 5 + count)
+for i = 6, #ARGV do added = added + redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[i]) end
+if added > 0 and redis.call('LLEN', KEYS[2]) < tonumber(ARGV[5]) then
+  enqueue(KEYS[2], KEYS[3], KEYS[4], ARGV[2], ARGV[3], ARGV[4])
 end
 return added
 """
@@ -64,13 +65,13 @@ if not found[1] then return false end
 redis.call('ZADD', KEYS[1], 'XX', ARGV[2], found[1])
 return found[1]
 """
-# KEYS: awake, queue, queues, job; ARGV: before, job id, the job's fields.
+# KEYS: awake, queue, queues, job; ARGV: before, job id, the job's fields, its time.
 _NUDGE = (
     _ENQUEUE
     + """
 if redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[1]) == 0 then return 0 end
 if redis.call('LLEN', KEYS[2]) > 0 then return 0 end
-enqueue(KEYS[2], KEYS[3], KEYS[4], ARGV[2], 3)
+enqueue(KEYS[2], KEYS[3], KEYS[4], ARGV[2], ARGV[3], ARGV[4])
 return 1
 """
 )
@@ -103,16 +104,16 @@ class Queue:
 
     def wake(self, *mailbox_ids: int) -> int:
         """Ring mailboxes; how many were not awake already. One round trip."""
-        job_id, fields = self._job()
-        keys = [AWAKE, f"rq:queue:{QUEUE_NAME}", "rq:queues", f"rq:job:{job_id}"]
-        head = [_now(), job_id, MAX_QUEUED_DRAINS, len(mailbox_ids), *mailbox_ids]
-        return int(self._ask(self._wake, keys=keys, args=[*head, *fields]))
+        job_id = str(uuid.uuid4())
+        job = [job_id, self._fields, utcformat(rq_now())]
+        args = [_now(), *job, MAX_QUEUED_DRAINS, *mailbox_ids]
+        return int(self._ask(self._wake, keys=_keys(job_id), args=args))
 
     def nudge(self) -> bool:
         """Queue a drain job where mailboxes are awake and none is queued: a job was lost."""
-        job_id, fields = self._job()
-        keys = [AWAKE, f"rq:queue:{QUEUE_NAME}", "rq:queues", f"rq:job:{job_id}"]
-        return bool(self._ask(self._nudge, keys=keys, args=[_now(), job_id, *fields]))
+        job_id = str(uuid.uuid4())
+        args = [_now(), job_id, self._fields, utcformat(rq_now())]
+        return bool(self._ask(self._nudge, keys=_keys(job_id), args=args))
 
     def claim(self) -> int | None:
         """The mailbox that has been awake longest, hidden from others for CLAIM_SECONDS."""
@@ -165,15 +166,15 @@ class Queue:
     def ping(self) -> None:
         self._ask(self._redis.ping)
 
-    def _job(self) -> tuple[str, list[Any]]:
-        stamp = utcformat(rq_now())
-        return str(uuid.uuid4()), [*self._fields, "created_at", stamp, "enqueued_at", stamp]
-
     def _ask(self, command: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
         except RedisError as error:
             raise QueueDown(type(error).__name__) from error
+
+
+def _keys(job_id: str) -> list[str]:
+    return [AWAKE, f"rq:queue:{QUEUE_NAME}", "rq:queues", f"rq:job:{job_id}"]
 
 
 def _now() -> float:
@@ -185,8 +186,9 @@ def _subscription(value: bytes) -> Subscription | None:
     return Subscription(*known) if known else None
 
 
-def _drain_job_fields(redis: Redis) -> list[Any]:
-    """RQ's own fields of a drain job, made once: building one takes longer than queueing it.
+def _drain_job_fields(redis: Redis) -> str:
+    """RQ's own fields of a drain job but its times, as one JSON list of names and values: building
+    a job takes longer than queueing it, and so does packing every field into every wake.
 
     The description names no mailbox, for RQ logs and stores it. A Retry is what lets RQ run a job
     again whose worker died.
@@ -203,5 +205,7 @@ def _drain_job_fields(redis: Redis) -> list[Any]:
         retry=Retry(max=3),
         status=JobStatus.QUEUED,
     )
-    fields = {k: v for k, v in job.to_dict().items() if k not in {"created_at", "enqueued_at"}}
-    return [part for pair in fields.items() for part in pair]
+    fields = {**job.to_dict(), "data": job.data}  # not compressed: RQ reads it either way
+    encode = redis.get_encoder().encode  # type: ignore[no-untyped-call] # as HSET has it
+    parts = [encode(part) for name in fields.keys() - _TIMES for part in (name, fields[name])]
+    return json.dumps([part.decode() for part in parts])
