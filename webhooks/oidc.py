@@ -6,6 +6,7 @@ google-auth would do, but it fetches the certificates for every token and checks
 
 import hashlib
 import re
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -58,21 +59,28 @@ class Certificates:
         self._fresh_until = 0.0
         self._asked_at = float("-inf")
         self._down = False
+        self._asking = threading.Lock()
 
     def key(self, kid: str) -> RSAKey:
         """The key of this id. Raises Unauthorized when there is none, CertificatesDown when the
         host would have to be asked and does not answer."""
         now = self._clock()
-        if now >= self._fresh_until or kid not in self._keys:
-            self._refetch(now)
+        known = kid in self._keys
+        if (now >= self._fresh_until or not known) and self._asking.acquire(blocking=not known):
+            try:  # one asks; who has the key goes on with it, who has none waits for the answer
+                self._refetch(now, kid)
+            finally:
+                self._asking.release()
         if kid in self._keys:
             return self._keys[kid]
         if self._down:
             raise CertificatesDown
         raise Unauthorized("unknown key id")
 
-    def _refetch(self, now: float) -> None:
-        if now - self._asked_at < REFETCH_SECONDS:
+    def _refetch(self, now: float, kid: str) -> None:
+        if now - self._asked_at < REFETCH_SECONDS or (
+            now < self._fresh_until and kid in self._keys
+        ):
             return
         self._asked_at = now
         try:
