@@ -1,13 +1,13 @@
 """E-mail addresses: one form to compare them in, and reading them out of headers.
 
-Header values are cut by a scanner of our own: the standard library raises on some real To
-headers and takes seconds for thousands of addresses. Its parser is the second opinion.
+The standard library cuts the headers, by `getaddresses`: the parser of its newer policies raises on
+some real To headers and its time grows with the square of their length.
 """
 
+import email.utils
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from email.utils import getaddresses
 from functools import lru_cache
 
 import idna
@@ -17,21 +17,18 @@ from crm.text import clean, decode_words, one_line
 
 LONGEST = 512  # characters; PostgreSQL cannot index a much longer text
 _LONGEST_DOMAIN = 255
+_LONGEST_HEADER = 400_000  # characters that are read of one
 
 _BAD_LOCAL = re.compile(r'[\s<>()\[\]:;@\\,"\x00-\x1f\x7f]')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _BAD_DOMAIN = re.compile(r'[\s<>()\[\]:;@\\,"\x00-\x1f\x7f/]|\.\.|^\.|^$')
+_OPENING = re.compile(r'["(\[]')
 _LITERAL = re.compile(r"\[[0-9a-zA-Z.:]+\]")
 
-# A comment, a quoted string, an angle address, a separator, or anything else.
-_TOKEN = re.compile(
-    r'(?P<quoted>"(?:[^"\\]|\\.)*+"?)'
-    r'|(?P<angle><(?:[^<>"]|"(?:[^"\\>]|\\.)*+"?)*+>?)'
-    r"|(?P<open>\()|(?P<close>\))|(?P<comma>[,;])|(?P<colon>:)"
-    r'|(?P<rest>[^"<(),;:]++)',
-    re.DOTALL,
-)
-_ROUTE = re.compile(r"^(?:@[^,:]*,?)+:")
+# Newer versions give up on a whole header for one odd address in it, unless they are told.
+_NOT_STRICT = {"strict": False} if getattr(email.utils, "supports_strict_parsing", False) else {}
+_DEEPEST = 50  # comments and groups, or thousands of characters: the library recurses, and its
+# time grows with the square of a group's length
 
 
 def normalise(text: str) -> str:
@@ -60,7 +57,7 @@ def parse_list(values: str | Iterable[str]) -> tuple[Address, ...]:
     """
     found: dict[str, Address] = {}
     for value in (values,) if isinstance(values, str) else values:
-        for address in _parse(clean(value)):
+        for address in _parse(clean(value[:_LONGEST_HEADER])):
             known = found.get(address.address)
             if known is None or not known.name:
                 found[address.address] = address
@@ -143,106 +140,30 @@ def _label(label: str) -> str:
 
 
 def _parse(value: str) -> Iterator[Address]:
-    plain = normalise(value) if "," not in value and "<" not in value else ""
-    if plain:
-        yield Address(plain)
-        return
-    found = list(_scan(value))
-    if not found and "=?" in value:  # some mailers encode the address with the name
-        found = list(_scan(decode_words(value)))
-    if not found and "@" in value:
-        found = list(_second_opinion(value[: 4 * LONGEST]))
+    found = list(_cut(value))
+    if "=?" in value and (not found or any("=?" in one.name for one in found)):
+        found = list(_cut(decode_words(value))) or found  # encoded together with its name
+    if not found and "@" in value and _OPENING.search(value):  # one that is never closed
+        found = list(_cut(_OPENING.sub(" ", value)))
     yield from found
 
 
-def _second_opinion(value: str) -> Iterator[Address]:
-    try:
-        pairs = getaddresses([value])
-    except (ValueError, IndexError, AttributeError, TypeError, RecursionError):
-        return
-    for name, address in pairs:
-        normal = normalise(address)
-        if normal:
-            yield Address(normal, _name(name))
-
-
-class _Entry:
-    """What was read of one address so far."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self.comments: list[str] = []
-        self.angle = ""
-
-    def finish(self) -> Address | None:
-        """The address, None when there is none (yet)."""
-        if self.angle:
-            normal = normalise(_ROUTE.sub("", self.angle.strip("<> \t\r\n")))
-            if normal:
-                return Address(normal, _name("".join(self.words) or " ".join(self.comments)))
-        text = "".join(self.words).strip()
-        normal = normalise(text)
-        if normal:
-            return Address(normal, _name(" ".join(self.comments)))
-        return self._without_brackets(text)
-
-    def going_on(self) -> "_Entry":
-        """What to begin the next one with: the first half of `Doe, Jane <jane@example.com>`."""
-        after, words = _Entry(), "".join(self.words)
-        if words.strip() and "@" not in words:
-            after.words = [words[-LONGEST:], ","]
-        return after
-
-    def _without_brackets(self, text: str) -> Address | None:
-        for word in reversed(text.split()) if "@" in text else ():
-            normal = normalise(word.strip("<>'\"`"))
-            if normal:
-                return Address(normal, _name(text.replace(word, " ", 1)))
-        return None
-
-
-def _scan(value: str) -> Iterator[Address]:
-    entry = _Entry()
-    for kind, text in _tokens(value):
-        if kind == "comma":
-            address = entry.finish()
-            if address:
-                yield address
-            entry = _Entry() if address or text == ";" else entry.going_on()
-        elif kind == "colon":
-            entry = _Entry()  # what came before is the name of a group
-        elif kind == "comment":
-            entry.comments.append(text)
-        elif kind == "angle":
-            entry.angle = text if "@" in text or not entry.angle else entry.angle
-        else:
-            entry.words.append(text)
-    address = entry.finish()
-    if address:
-        yield address
-
-
-def _tokens(value: str) -> Iterator[tuple[str, str]]:
-    """(kind, text), with each comment as one token of the kind 'comment'."""
-    depth, comment = 0, list[str]()
-    for match in _TOKEN.finditer(value):
-        kind = match.lastgroup or ""
-        if kind == "open":
-            depth += 1
-        elif kind == "close":
-            depth = max(depth - 1, 0)
-        elif depth:
-            comment.append(match[0])
-        else:
-            yield kind, match[0]
-        if comment and not depth:
-            yield "comment", "".join(comment)
-            comment = []
+def _cut(value: str) -> Iterator[Address]:
+    """Addresses out of one header value; the first half of `Doe, Jane <jane@g.test>` is a name."""
+    if max(len(value) // 1000, value.count("("), value.count(":")) > _DEEPEST:
+        value = value.replace("(", " ").replace(":", ",")
+    before = ""
+    for name, text in email.utils.getaddresses([value], **_NOT_STRICT):
+        address = normalise(text) or normalise(text.split()[-1] if text.strip() else "")
+        if address:
+            name = name or text.rpartition(" ")[0]
+            yield Address(address, _name(f"{before}, {name}" if before else name))
+        before = "" if address or name or "@" in text else text
 
 
 def _name(text: str) -> str:
-    text = one_line(decode_words(one_line(text))).strip(" ,<>")
+    text = one_line(decode_words(one_line(text))).strip(" ,")
     for quote in ('"', "'"):
         if len(text) > 1 and text[0] == text[-1] == quote:
             text = text[1:-1]
-    return re.sub(r"\\(.)", r"\1", text).strip()[:LONGEST]
+    return text.strip()[:LONGEST]

@@ -1,130 +1,95 @@
-"""HTML as plain text, in one pass over its tags.
+"""HTML as plain text: nh3 makes it well formed, html2text writes it down.
 
-Parsers that build a tree take minutes for some hostile mail of a few hundred kilobytes.
+Both have input on which their time grows with the square of its length; that is turned away first.
 """
 
-import html as entities
 import re
+from collections import Counter
+from html import unescape
+
+import nh3
+from html2text import HTML2Text
 
 from crm.text import clean
 
-LONGEST = 2_000_000  # characters of HTML that are looked at
-_DEEPEST = 8  # levels of quotation that are shown
+LONGEST = 500_000  # characters of HTML that are looked at,
+_LONGEST_CLEANED = 100_000  # and of what is left without styles, attributes and unknown elements
+DEEPEST = 300  # elements within each other
+_MOST_ROOTS = 20  # nh3 compares the attributes of each with all before
+_CUT = "\n\n[…]"
 
-_TOKEN = re.compile(
-    r"<!--(?:.*?--!?>|.*)"
-    r"|<(?P<close>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9:]*+)(?:[^<>\"']|\"[^\"<>]*+\"?|'[^'<>]*+'?)*+>?"
-    r"|<[!?][^>]*+>?"
-    r"|(?P<text>[^<]++|<)",
-    re.DOTALL,
-)
-_HIDDEN = frozenset({"script", "style", "head", "title", "template", "noscript", "svg", "select"})
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "center",
-        "dd",
-        "dir",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figure",
-        "footer",
-        "form",
-        "header",
-        "hr",
-        "main",
-        "nav",
-        "ol",
-        "option",
-        "p",
-        "section",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "tr",
-        "ul",
-    ]
-)
-_PARAGRAPHS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6", "p", "pre"])
-_CELLS = frozenset({"td", "th"})
-_SPACE = re.compile(r"[ \t\r\n\f\xa0\u200b\u200c\ufeff]+")
+_DROPPED_WHOLE = {
+    "script",
+    "style",
+    "head",
+    "title",
+    "template",
+    "noscript",
+    "svg",
+    "math",
+    "select",
+}
+_TAGS = set("p br div blockquote pre ul ol li table tr td th h1 h2 h3 h4 h5 h6 hr dl dt dd".split())
+_CLEANER = nh3.Cleaner(tags=_TAGS, attributes={}, clean_content_tags=_DROPPED_WHOLE)
+
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*+)")
+_ANY_TAG = re.compile(r"<[^<>]*+>?")
+_LEFT_OPEN = frozenset("area br col hr img input link meta p li wbr".split())
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
 def plain_text(html: str) -> str:
-    """`html` as plain text: blocks on lines of their own, quotations behind '> '."""
+    """`html` as plain text: blocks on lines of their own, quotations behind '> '.
+
+    What is too long ends in '[…]'; what no mail program writes only loses its tags.
+    """
     source = clean(html[:LONGEST])
-    page, position = _Page(), 0
-    while match := _TOKEN.match(source, position):
-        position = match.end()
-        tag = (match["tag"] or "").lower()
-        if match["text"]:
-            page.text(match["text"])
-        elif tag in _HIDDEN and not match["close"]:
-            position = _after(source, f"</{tag}", position)
-        elif tag:
-            page.tag(tag, bool(match["close"]))
-    return page.finish()
+    if hostile(source, DEEPEST):
+        text, cut = unescape(_ANY_TAG.sub(" ", source)), False
+    else:
+        cleaned = _CLEANER.clean(source)
+        cut = len(cleaned) > _LONGEST_CLEANED
+        text = _Writer().handle(cleaned[:_LONGEST_CLEANED].rpartition("<")[0] if cut else cleaned)
+    lines = (line.rstrip() for line in clean(text).replace("\xa0", " ").split("\n"))
+    text = _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
+    return text + _CUT if cut or len(html) > LONGEST else text
 
 
-def _after(source: str, closing: str, position: int) -> int:
-    found = re.compile(re.escape(closing), re.IGNORECASE).search(source, position)
-    return found.start() if found else len(source)
+def hostile(html: str, deepest: int) -> bool:
+    """Whether elements lie too deep within each other for nh3, seen from the tags alone."""
+    depth = 0
+    opened: Counter[str] = Counter()
+    for end, tag in _TAG.findall(html.lower()):
+        if not end and tag not in _LEFT_OPEN:
+            opened[tag] += 1
+            depth += 1
+        elif opened[tag]:  # an end of what is not open closes nothing
+            opened[tag] -= 1
+            depth -= 1
+        if depth > deepest:
+            return True
+    return opened["html"] + opened["body"] > _MOST_ROOTS
 
 
-class _Page:
-    """Lines of text as they are written."""
+class _Writer(HTML2Text):
+    """Text for people, where html2text would write Markdown."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.words: list[str] = []
-        self.depth = 0
-        self.preformatted = False
+        super().__init__(bodywidth=0)
+        self.ignore_links = self.ignore_images = self.ignore_emphasis = True
+        self.ignore_tables = self.unicode_snob = True
+        self.ul_item_mark = "-"
+        self.tag_callback = _tag
 
-    def text(self, text: str) -> None:
-        text = entities.unescape(text) if "&" in text else text
-        if not self.preformatted:
-            self.words.append(_SPACE.sub(" ", text))
-            return
-        for index, line in enumerate(text.split("\n")):
-            if index:
-                self.end_line()
-            self.words.append(line.rstrip("\r"))
+    def handle_data(self, data: str, entity_char: bool = False) -> None:  # noqa: ARG002
+        """Text, of which no character is escaped."""
+        super().handle_data(data, entity_char=True)
 
-    def tag(self, tag: str, closing: bool) -> None:
-        if tag == "br":
-            self.end_line()
-        elif tag == "blockquote":
-            self.block()
-            self.depth = max(self.depth + (-1 if closing else 1), 0)
-        elif tag in _CELLS:
-            self.words.append(" ")
-        elif tag == "li":
-            self.block()
-            self.words.append("" if closing else "- ")
-        elif tag in _BLOCKS or tag in _PARAGRAPHS:
-            self.block()
-            if tag in _PARAGRAPHS and closing:
-                self.end_line()
-            if tag == "pre":
-                self.preformatted = not closing
 
-    def block(self) -> None:
-        if "".join(self.words).strip():
-            self.end_line()
-        self.words = []
-
-    def end_line(self) -> None:
-        line = "".join(self.words)
-        line = line.rstrip() if self.preformatted else _SPACE.sub(" ", line).strip()
-        self.lines.append("> " * min(self.depth, _DEEPEST) + line if line else "")
-        self.words = []
-
-    def finish(self) -> str:
-        self.block()
-        return clean(_EMPTY_LINES.sub("\n\n", "\n".join(self.lines)).strip())
+def _tag(writer: HTML2Text, tag: str, _attributes: object, start: bool) -> bool:
+    """No empty lines between the elements that mail programs make of lines; cells apart."""
+    if tag == "div":
+        writer.pbr()
+    elif tag in {"td", "th"} and not start:
+        writer.o(" ")
+    return tag in {"div", "td", "th"}

@@ -161,7 +161,7 @@ def test_html_becomes_plain_text():
     html = (
         "<style>x</style><p>Hi&nbsp;<b>Ana</b>,</p><ul><li>one<li>two</ul>a<br>b<pre>c\n  d</pre>"
     )
-    assert plain_text(html) == "Hi Ana,\n\n- one\n- two\na\nb\nc\n  d"
+    assert plain_text(html) == "Hi Ana,\n\n  - one\n  - two\n\na\nb\n\n    c\n      d"
 
 
 @pytest.mark.parametrize(
