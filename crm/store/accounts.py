@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from os import urandom
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from crm.addresses import normalise
 from crm.database import alone
@@ -17,6 +17,18 @@ from infra.secrets import Secrets, digest
 
 SWITCHES = frozenset(each.name for each in fields(Switches))
 TEXTS = frozenset({"bcc_address", "log_label"})
+
+_DIGEST_KEY = select(Account.digest_key).where(Account.id == bindparam("account"))
+_DOMAINS = select(AccountDomain.domain).where(sql.held(AccountDomain))
+_SETTINGS = select(Setting.name, Setting.value).where(sql.held(Setting))
+_NEVER_LOG = (
+    select(NeverLogEntry.id, NeverLogEntry.user_id, NeverLogEntry.entry)
+    .where(
+        sql.held(NeverLogEntry),
+        or_(NeverLogEntry.user_id.is_(None), NeverLogEntry.user_id == bindparam("user")),
+    )
+    .order_by(NeverLogEntry.entry, NeverLogEntry.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +68,15 @@ class Digests:
         return digest(self._key, text)
 
 
+def account(conn: Connection) -> int | None:
+    """The id of the installation's account, None before anybody was added."""
+    return conn.scalar(select(Account.id).order_by(Account.id).limit(1))
+
+
 def ensure_account(conn: Connection, name: str, secrets: Secrets, now: datetime) -> int:
     """The id of the installation's account; it is made when there is none."""
     alone(conn, 0)
-    found = conn.scalar(select(Account.id).order_by(Account.id).limit(1))
+    found = account(conn)
     if found is not None:
         return found
     values = {"name": name, "digest_key": secrets.encrypt(urandom(32)), "created_at": now}
@@ -69,7 +86,7 @@ def ensure_account(conn: Connection, name: str, secrets: Secrets, now: datetime)
 
 def digests(conn: Connection, account_id: int, secrets: Secrets) -> Digests:
     """The account's digests. The key is decrypted once a process. Raises infra.secrets.WrongKey."""
-    stored = conn.execute(select(Account.digest_key).where(Account.id == account_id)).scalar_one()
+    stored = conn.execute(_DIGEST_KEY, {"account": account_id}).scalar_one()
     return _digests(secrets, stored)
 
 
@@ -150,8 +167,7 @@ def set_password(conn: Connection, account_id: int, user_id: int, password_hash:
 
 def domains(conn: Connection, account_id: int) -> frozenset[str]:
     """The domains of the company's own people (rule `internal`)."""
-    query = select(AccountDomain.domain).where(AccountDomain.account_id == account_id)
-    return frozenset(conn.scalars(query))
+    return frozenset(conn.scalars(_DOMAINS, {"account": account_id}))
 
 
 def add_domain(conn: Connection, account_id: int, domain: str) -> None:
@@ -169,8 +185,8 @@ def remove_domain(conn: Connection, account_id: int, domain: str) -> None:
 
 def settings_of(conn: Connection, account_id: int) -> AccountSettings:
     """The account's settings: what is stored over the defaults. Unknown names are passed over."""
-    query = select(Setting.name, Setting.value).where(Setting.account_id == account_id)
-    stored = {name: value for name, value in conn.execute(query)}  # noqa: C416 - rows are not pairs
+    rows = conn.execute(_SETTINGS, {"account": account_id})
+    stored = {name: value for name, value in rows}  # noqa: C416 - rows are not pairs
     switches = {name: bool(stored[name]) for name in SWITCHES & stored.keys()}
     texts = {name: str(stored[name]) for name in TEXTS & stored.keys()}
     return AccountSettings(switches=Switches(**switches), **texts)
@@ -196,15 +212,8 @@ def never_log(conn: Connection, account_id: int, user_id: int | None) -> NeverLo
 
 
 def never_log_rows(conn: Connection, account_id: int, user_id: int | None) -> list[NeverLogRow]:
-    query = (
-        select(NeverLogEntry.id, NeverLogEntry.user_id, NeverLogEntry.entry)
-        .where(
-            NeverLogEntry.account_id == account_id,
-            or_(NeverLogEntry.user_id.is_(None), NeverLogEntry.user_id == user_id),
-        )
-        .order_by(NeverLogEntry.entry, NeverLogEntry.id)
-    )
-    return [NeverLogRow(*row) for row in conn.execute(query)]
+    rows = conn.execute(_NEVER_LOG, {"account": account_id, "user": user_id})
+    return [NeverLogRow(*row) for row in rows]
 
 
 def add_never_log(

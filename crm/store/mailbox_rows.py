@@ -32,6 +32,12 @@ class Mailbox:
     wake_at: datetime | None
     created_at: datetime
 
+    def lag_seconds(self, now: datetime) -> int | None:
+        """How long ago the time lies up to which all mail is settled; None where nobody reads it."""
+        if self.status is not MailboxStatus.CONNECTED:
+            return None
+        return max(0, int((now - (self.settled_at or self.created_at)).total_seconds()))
+
 
 COLUMNS = (
     Table.id,

@@ -199,7 +199,13 @@ def test_a_mailbox_is_listed_and_woken(replylog, tmp_path: Path, now, redis, red
     assert [(row["address"], row["provider"], row["status"]) for row in listed] == [
         ("ana@acme.test", "gmail", "connected")
     ]
-    assert "ana@acme.test  gmail  connected" in shown.stdout
+    assert set(listed[0]) == {
+        "id", "address", "provider", "kind", "status", "reason", "followed_folders",
+        "last_synced_at", "lag_seconds",
+    }  # fmt: skip
+    assert shown.stdout.splitlines()[1].split()[:4] == [
+        "ana@acme.test", "gmail", "connected", "never",
+    ]  # fmt: skip
     assert woken.stdout == "Woken: Ana@acme.test\n", woken.stderr
     assert Queue(redis).awake() == 1
 

@@ -1,0 +1,241 @@
+"""`replylog mailbox`: connect one without a browser, see how they are, have one read now."""
+
+import json
+import stat
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from infra.settings import Settings, load
+from replylog.stores import opened
+
+if TYPE_CHECKING:
+    from crm.database import Database
+    from crm.model import Folder
+    from crm.store.accounts import User
+    from crm.store.mailbox_rows import Mailbox
+    from providers.client import ProviderError
+    from providers.oauth import Grant
+
+LONGEST_TOKEN = 16 * 1024
+NOT_YET = "IMAP mailboxes cannot be connected yet; only gmail and graph can"
+
+
+@click.group()
+def mailbox() -> None:
+    """Connected mailboxes."""
+
+
+@mailbox.command("add")
+@click.argument("address")
+@click.option("--provider", type=click.Choice(["gmail", "graph", "imap"]), required=True)
+@click.option("--user", "owner", metavar="ADDRESS", required=True, help="Whose mailbox it is.")
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    required=True,
+    help="Holds a refresh token in its first line; - is standard input.",
+)
+def mailbox_add(address: str, provider: str, owner: str, token_file: str) -> None:
+    """Connect a mailbox by a refresh token that was made for this installation's client."""
+    if provider == "imap":
+        raise click.ClickException(NOT_YET)
+    from crm.addresses import normalise
+
+    wanted = normalise(address)
+    if not wanted:
+        raise click.ClickException(f"{address!r} is no e-mail address")
+    settings = load()
+    with opened(settings) as database:
+        person = _person(database, owner)
+        token = _token(token_file)
+        try:
+            mailbox_id = _connected(database, settings, (provider, wanted), person, token)
+        except _provider_error() as error:
+            _refuse(error)
+    wake(settings, mailbox_id)
+    click.echo(f"Connected {wanted} for {person.address}.")
+
+
+def _person(database: "Database", address: str) -> "User":
+    from crm.store import accounts
+
+    with database.read() as conn:
+        found = accounts.user_by_address(conn, address)
+    if found is None or not found.active:
+        text = f"there is no user {address}; `replylog user add {address}` adds one"
+        raise click.ClickException(text)
+    return found
+
+
+def _token(file: str) -> str:
+    if file != "-":
+        with suppress(OSError):
+            if Path(file).stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+                click.echo(f"Warning: other users of this machine can read {file}", err=True)
+    try:
+        with click.open_file(file, "rb") as stream:
+            token = str(stream.readline(LONGEST_TOKEN), "ascii").strip()
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        token = ""
+    if not token or not token.isprintable() or " " in token:
+        name = "standard input" if file == "-" else file
+        raise click.ClickException(f"{name} has no refresh token in its first line")
+    return token
+
+
+def _connected(
+    database: "Database", settings: Settings, what: tuple[str, str], person: "User", token: str
+) -> int:
+    """Checks the token at the provider and stores the mailbox. Nothing is locked while the provider
+    is asked."""
+    from crm.store import mailboxes
+    from infra.secrets import Secrets
+    from providers import oauth
+    from web.connecting import new_mailbox
+
+    provider, address = what
+    known = _free(database, address, person)
+    grant = _named(oauth.adopt(provider, settings, token), address, known, provider)
+    new = new_mailbox(provider, grant, person.id, settings)
+    with database.begin() as conn:
+        secrets = Secrets(settings.key_texts)
+        return mailboxes.connect(conn, person.account_id, new, secrets, datetime.now(UTC))
+
+
+def _free(database: "Database", address: str, person: "User") -> "Mailbox | None":
+    """The mailbox as it is stored, unless it is connected for somebody else."""
+    from crm.model import MailboxStatus
+    from crm.store import mailboxes
+
+    with database.read() as conn:
+        found = mailboxes.list_mailboxes(conn, person.account_id)
+    known = next((each for each in found if each.address == address), None)
+    if known and known.status is MailboxStatus.CONNECTED and known.user_id != person.id:
+        raise click.ClickException(f"{address} is connected for another user already")
+    return known
+
+
+def _named(grant: "Grant", address: str, known: "Mailbox | None", provider: str) -> "Grant":
+    """`grant`, when it is for `address`. A token without an identity keeps the one that is stored."""
+    from dataclasses import replace
+
+    from crm.addresses import normalise
+
+    theirs = normalise(grant.address)
+    if theirs != address:
+        raise click.ClickException(f"the token belongs to {theirs}, not to {address}")
+    kept = known.subject if known and known.provider == provider else ""
+    return replace(grant, address=theirs, subject=grant.subject or kept)
+
+
+def _provider_error() -> "type[ProviderError]":
+    from providers.client import ProviderError
+
+    return ProviderError
+
+
+def _refuse(error: "ProviderError") -> NoReturn:
+    from providers import causes
+    from providers.client import Operator, Reconnect
+
+    if isinstance(error, Operator):
+        cause = causes.explain(error.cause)
+        raise click.ClickException(f"{cause.sentence} {cause.action}")
+    if isinstance(error, Reconnect):
+        sentence = causes.explain(error.cause).sentence
+        raise click.ClickException(f"The provider does not take this refresh token: {sentence}")
+    raise click.ClickException("The provider does not answer now; try again later")
+
+
+def wake(settings: Settings, *mailbox_ids: int) -> None:
+    """Ring mailboxes whose rows say that they are due: without Redis the timetable does it."""
+    from infra.redis_client import web_client
+    from infra.redis_server import RedisServerError
+    from replylog import roles
+    from workers.queue import Queue, QueueDown
+
+    with (
+        suppress(QueueDown, RedisServerError),
+        roles.with_redis(settings) as reached,
+        web_client(reached) as redis,
+    ):
+        Queue(redis).wake(*mailbox_ids)
+
+
+@mailbox.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def mailbox_list(as_json: bool) -> None:
+    """All mailboxes and how they are."""
+    from crm.store import accounts, mailboxes
+
+    now = datetime.now(UTC)
+    with opened(load()) as database, database.read() as conn:
+        account = accounts.account(conn)
+        found = mailboxes.list_mailboxes(conn, account) if account is not None else []
+        rows = [
+            _row(each, mailboxes.folders(conn, each.account_id, each.id), now) for each in found
+        ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif rows:
+        _table(rows)
+    else:
+        click.echo("No mailbox is connected.")
+
+
+def _row(each: "Mailbox", folders: "list[Folder]", now: datetime) -> dict[str, Any]:
+    synced = each.last_synced_at
+    return {
+        "id": each.id,
+        "address": each.address,
+        "provider": each.provider,
+        "kind": each.kind.value,
+        "status": each.status.value,
+        "reason": each.cause or None,
+        "followed_folders": [folder.name for folder in folders],
+        "last_synced_at": synced.isoformat() if synced else None,
+        "lag_seconds": each.lag_seconds(now),
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    lines = [("ADDRESS", "PROVIDER", "STATUS", "LAST READ", "LAG")]
+    for row in rows:
+        status = f"{row['status']} ({row['reason']})" if row["reason"] else row["status"]
+        read = (row["last_synced_at"] or "never")[:19].replace("T", " ")
+        lag = "" if row["lag_seconds"] is None else f"{row['lag_seconds']} s"
+        lines.append((row["address"], row["provider"], status, read, lag))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+@mailbox.command("sync")
+@click.argument("address")
+def mailbox_sync(address: str) -> None:
+    """Have a worker read a mailbox now."""
+    from crm.addresses import normalise
+    from crm.model import MailboxStatus
+    from crm.store import mailboxes
+    from infra.redis_client import web_client
+    from replylog import roles
+    from workers.queue import Queue
+
+    settings = load()
+    with opened(settings) as database, database.read() as conn:
+        ids = [each for _, each in mailboxes.by_address(conn, normalise(address))]
+        rows = [mailboxes.by_id(conn, each) for each in ids]
+    live = [each.id for each in rows if each and each.status is MailboxStatus.CONNECTED]
+    if not live:
+        raise click.ClickException(f"{address} is no connected mailbox")
+    with roles.with_redis(settings) as reached, web_client(reached) as redis:
+        Queue(redis).wake(*live)
+    click.echo(f"Woken: {address}")
