@@ -170,6 +170,11 @@ class Settings(BaseSettings):
         return bool(self.google_pubsub_topic and self.google_pubsub_audience)
 
     @property
+    def gmail_pull_enabled(self) -> bool:
+        """Whether announcements must be fetched, because nobody pushes them."""
+        return bool(self.google_pubsub_subscription and not self.google_pubsub_audience)
+
+    @property
     def microsoft_enabled(self) -> bool:
         return bool(self.microsoft_client_id)
 

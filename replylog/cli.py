@@ -20,6 +20,11 @@ NO_DATABASE = (
 )
 
 
+NO_SUBSCRIPTION = (
+    "REPLYLOG_GOOGLE_PUBSUB_SUBSCRIPTION: needed to pull, like `projects/P/subscriptions/S`"
+)
+
+
 class Replylog(click.Group):
     """Says in one line what a person can mend; anything else is a bug and keeps its traceback."""
 
@@ -138,6 +143,20 @@ def timetable(probe: str | None) -> None:
         role.run(settings)
 
 
+@main.command()
+@probe_option
+def pull(probe: str | None) -> None:
+    """Fetches what Gmail announces, where Pub/Sub cannot push to a public URL."""
+    from replylog import roles
+
+    with roles.prepared("pull", probe) as settings:
+        if not settings.google_pubsub_subscription:
+            raise SettingsError(NO_SUBSCRIPTION)
+        from workers import pull as role
+
+        role.run(settings)
+
+
 @main.command(hidden=True)
 @click.argument("address")
 def probe(address: str) -> None:
@@ -173,9 +192,9 @@ def key() -> None:
 
 
 def _add_groups() -> None:
-    from replylog import records
+    from replylog import mailbox_command, records
 
-    for group in (records.db, records.user, records.mailbox):
+    for group in (records.db, records.user, mailbox_command.mailbox):
         main.add_command(group)
 
 

@@ -129,6 +129,8 @@ def run_all(host: str | None, port: int | None, workers: int) -> None:
             "worker": ("worker", "--processes", str(workers)),
             "timetable": ("timetable",),
         }
+        if settings.gmail_pull_enabled:
+            commands["pull"] = ("pull",)
         processes.keep(
             [
                 processes.Child(name, _command(*arguments), environment)
