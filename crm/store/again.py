@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, literal, select, update
+from sqlalchemy import ColumnElement, Connection, case, literal, select, update
 
 from crm.columns import UtcDateTime
 from crm.model import MailboxStatus, VerdictKind
@@ -26,25 +26,28 @@ _PENDING = [
     "last_error",
     "created_at",
 ]
+_REFERRING = select(JournalReference.journal_id).where(
+    sql.held(JournalReference), sql.among(JournalReference.digest)
+)
+_COPIES = select(JournalRow.id).where(
+    sql.held(JournalRow),
+    sql.among(JournalRow.message_digest),
+    JournalRow.verdict == VerdictKind.REFUSED,
+)
 
 
 def after_logging(
     conn: Connection, account_id: int, message_digests: Collection[str], now: datetime
 ) -> set[int]:
-    """E-mails with these Message-IDs have just been logged: judge again what was refused and refers
+    """E-mails with these Message-IDs have just been logged, or moved to another thread: judge again what was refused and refers
     to one of them, and other copies of them. Gives the mailboxes concerned."""
     touched: set[int] = set()
     for some in sql.chunks(sorted(message_digests)):
-        referring = select(JournalReference.journal_id).where(
-            JournalReference.account_id == account_id, JournalReference.digest.in_(some)
-        )
-        copies = select(JournalRow.id).where(
-            JournalRow.account_id == account_id,
-            JournalRow.message_digest.in_(some),
-            JournalRow.verdict == VerdictKind.REFUSED,
-        )
-        touched |= these(conn, account_id, conn.scalars(referring).all(), LATE_ROOT, now)
-        touched |= these(conn, account_id, conn.scalars(copies).all(), DUPLICATE, now)
+        values = {"account": account_id, "some": some}
+        referring = conn.scalars(_REFERRING, values).all()
+        copies = conn.scalars(_COPIES, values).all()
+        touched |= these(conn, account_id, referring, LATE_ROOT, now)
+        touched |= these(conn, account_id, copies, DUPLICATE, now)
     return touched
 
 
@@ -92,7 +95,11 @@ def wake(
             Mailbox.id.in_(sorted(mailbox_ids)),
             Mailbox.status == MailboxStatus.CONNECTED,
         )
-        .values(wake_at=now, rung=Mailbox.rung | held)
+        .values(
+            # While a run holds it, `wake_at` stays at the end of its lease: nobody else can do more.
+            wake_at=case((held, Mailbox.wake_at), else_=literal(now, UtcDateTime())),
+            rung=Mailbox.rung | held,
+        )
         .returning(Mailbox.id)
     )
     return set(rung.scalars())

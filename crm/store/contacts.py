@@ -10,6 +10,7 @@ from sqlalchemy.sql import Select
 from crm.addresses import normalise
 from crm.database import alone
 from crm.store import again, sql
+from crm.store.backfill import backfill
 from crm.tables import Company, Contact, ContactAddress, Deal, DealContact, EmailContact
 
 
@@ -220,7 +221,8 @@ def companies(conn: Connection, account_id: int) -> list[CompanyRow]:
 def _claim(
     conn: Connection, account_id: int, contact_id: int, addresses: Collection[str], now: datetime
 ) -> frozenset[int]:
-    """Give addresses to a contact and have refused messages of theirs judged again."""
+    """Give addresses to a contact, with the logged e-mails they stand in, and have refused messages
+    of theirs judged again."""
     wanted = sorted({normalise(address) for address in addresses})
     if "" in wanted:
         raise NotAnAddress
@@ -239,6 +241,7 @@ def _claim(
         )
         if other is not None:
             raise AddressOfAnother(other)
+    backfill(conn, account_id, wanted)
     touched = again.after_new_addresses(conn, account_id, wanted, now)
     return frozenset(again.wake(conn, account_id, touched, now))
 

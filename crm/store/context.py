@@ -13,6 +13,32 @@ from crm.store import accounts, mailboxes, sql
 from crm.store.mailbox_rows import Mailbox
 from crm.tables import ContactAddress, Email, EmailPerson, Thread
 
+_CONTACTS = select(ContactAddress.address, ContactAddress.contact_id).where(
+    sql.held(ContactAddress), sql.among(ContactAddress.address)
+)
+_LOGGED = (
+    select(Email.id, Email.message_id, Email.identity, Email.sender, Email.sent_at, Email.thread_id)
+    .where(sql.held(Email), sql.among(Email.message_id))
+    .order_by(Email.sent_at, Email.identity)
+)
+_THREADS = select(Thread.id, Thread.owner_id, Thread.team, Thread.base_subject).where(
+    sql.held(Thread), sql.among(Thread.id)
+)
+_CONTACT_RECIPIENTS = (
+    select(Thread.id, EmailPerson.address)
+    .join(Email, (Email.identity == Thread.root_identity) & (Email.thread_id == Thread.id))
+    .join(EmailPerson, EmailPerson.email_id == Email.id)
+    .join(ContactAddress, ContactAddress.address == EmailPerson.address)
+    .where(
+        sql.held(Thread),
+        sql.held(Email),
+        sql.held(EmailPerson),
+        sql.held(ContactAddress),
+        sql.among(Thread.id),
+        EmailPerson.role.in_(("to", "cc")),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedEmail:
@@ -71,10 +97,8 @@ def contacts_of(conn: Connection, account_id: int, addresses: Collection[str]) -
     """Contact id by address, for those of `addresses` that belong to a contact."""
     found: dict[str, int] = {}
     for some in sql.chunks(addresses):
-        query = select(ContactAddress.address, ContactAddress.contact_id).where(
-            ContactAddress.account_id == account_id, ContactAddress.address.in_(some)
-        )
-        found.update((address, contact_id) for address, contact_id in conn.execute(query))
+        rows = conn.execute(_CONTACTS, {"account": account_id, "some": some})
+        found.update((address, contact_id) for address, contact_id in rows)
     return found
 
 
@@ -99,12 +123,8 @@ def logged_by_message_id(
 ) -> dict[str, list[LoggedEmail]]:
     """The logged e-mails with these Message-IDs, by `key(message_id)`, oldest first."""
     found: dict[str, list[LoggedEmail]] = {}
-    query = select(
-        Email.id, Email.message_id, Email.identity, Email.sender, Email.sent_at, Email.thread_id
-    ).order_by(Email.sent_at, Email.identity)
     for some in sql.chunks(each for each in message_ids if each):
-        rows = query.where(Email.account_id == account_id, Email.message_id.in_(some))
-        for row in conn.execute(rows):
+        for row in conn.execute(_LOGGED, {"account": account_id, "some": some}):
             found.setdefault(row.message_id, []).append(LoggedEmail(*row))
     return found
 
@@ -124,10 +144,7 @@ def _roots_of_threads(
     recipients = _contact_recipients(conn, account_id, thread_ids)
     found = {}
     for some in sql.chunks(sorted(thread_ids)):
-        query = select(Thread.id, Thread.owner_id, Thread.team, Thread.base_subject).where(
-            Thread.account_id == account_id, Thread.id.in_(some)
-        )
-        for row in conn.execute(query):
+        for row in conn.execute(_THREADS, {"account": account_id, "some": some}):
             found[row.id] = Root(
                 thread_id=row.id,
                 owner_id=row.owner_id,
@@ -143,20 +160,7 @@ def _contact_recipients(
 ) -> dict[int, set[str]]:
     found: dict[int, set[str]] = {}
     for some in sql.chunks(sorted(thread_ids)):
-        query = (
-            select(Thread.id, EmailPerson.address)
-            .join(Email, (Email.identity == Thread.root_identity) & (Email.thread_id == Thread.id))
-            .join(EmailPerson, EmailPerson.email_id == Email.id)
-            .join(ContactAddress, ContactAddress.address == EmailPerson.address)
-            .where(
-                Thread.account_id == account_id,
-                Email.account_id == account_id,
-                EmailPerson.account_id == account_id,
-                ContactAddress.account_id == account_id,
-                Thread.id.in_(some),
-                EmailPerson.role.in_(("to", "cc")),
-            )
-        )
-        for thread_id, address in conn.execute(query):
+        rows = conn.execute(_CONTACT_RECIPIENTS, {"account": account_id, "some": some})
+        for thread_id, address in rows:
             found.setdefault(thread_id, set()).add(address)
     return found

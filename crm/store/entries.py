@@ -51,11 +51,18 @@ class _Entries:
     def __init__(self) -> None:
         self._by_message_id: dict[str, list[_Entry]] = {}
         self.by_identity: dict[str, _Entry] = {}
+        self.threads: dict[str, int] = {}  # of logged e-mails, by `key(message_id)`
 
     def add(self, message_id: str, entry: _Entry) -> None:
         self.by_identity[entry.identity] = entry
         if message_id:
             self._by_message_id.setdefault(key(message_id), []).append(entry)
+
+    def thread_of(self, headers: Headers) -> int | None:
+        """The thread of the nearest logged e-mail that a message refers to, as it is now: another
+        run may have logged a nearer one since the message was judged."""
+        known = (self.threads.get(key(each)) for each in headers.answers)
+        return next((each for each in known if each is not None), None)
 
     def find(self, headers: Headers, its_identity: str = "") -> _Entry | None:
         if its_identity in self.by_identity:
@@ -87,7 +94,7 @@ def write(
                     headers.message_id,
                     _Entry(own, headers.sender.address, believable(headers)),
                 )
-                new[own] = NewEntry(own, each)
+                new[own] = NewEntry(own, each, entries.thread_of(headers))
     inserted = insert_entries(conn, mailbox, list(new.values()), now)
     for own, email_id in inserted.ids.items():
         entries.by_identity[own].email_id = email_id
@@ -102,7 +109,11 @@ def _known(
 ) -> _Entries:
     entries = _Entries()
     message_ids = [headers.message_id for each in outcomes if (headers := _headers(each))]
-    for rows in logged_by_message_id(conn, mailbox.account_id, message_ids).values():
+    for each in outcomes:
+        if isinstance(each, Logged):
+            message_ids += each.message.headers.answers
+    for name, rows in logged_by_message_id(conn, mailbox.account_id, message_ids).items():
+        entries.threads[name] = rows[0].thread_id
         for row in rows:
             entries.add(row.message_id, _Entry(row.identity, row.sender, row.sent_at, row.id))
     without = [

@@ -8,7 +8,19 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from crm.addresses import normalise
 from crm.model import Folder, MailboxKind, MailboxStatus, Period, Tokens, VerdictKind
@@ -37,6 +49,16 @@ from crm.tables import Mailbox as Table
 from infra.secrets import Secrets
 
 RECONNECT_TOPIC = "mailbox.reconnect"
+_BY_ID = (
+    select(*COLUMNS)
+    .where(Table.id == bindparam("mailbox"))
+    .execution_options(all_accounts="a wake names the mailbox only")
+)
+_PERIODS = (
+    select(ConnectedPeriod.since, ConnectedPeriod.until)
+    .where(sql.held(ConnectedPeriod), ConnectedPeriod.mailbox_id == bindparam("mailbox"))
+    .order_by(ConnectedPeriod.since)
+)
 
 
 class NotConnected(Exception):
@@ -98,15 +120,17 @@ def connect(
     again: sql.Row = {name: statement.excluded[name] for name in values.keys() - _KEPT}
     again["tokens_version"] = Table.tokens_version + 1
     again["cursor"] = case(
-        ((Table.provider == new.provider) & (Table.cursor != ""), Table.cursor), else_=new.cursor
+        (_same_place(new) & (Table.cursor != ""), Table.cursor), else_=new.cursor
     )
     again["blocked_until"] = None
-    again["rung"] = Table.lease != ""  # a run with the old tokens may be under way
+    # A run with the old tokens may be under way: it must neither move the cursor nor stop us.
+    again |= {"lease": "", "lease_until": None, "rung": False}
     upsert = statement.on_conflict_do_update(
         index_elements=[Table.account_id, Table.address], set_=again
     )
     mailbox_id: int = conn.execute(upsert.returning(Table.id)).scalar_one()
     _open_period(conn, account_id, mailbox_id, now)
+    _doubt_watches(conn, account_id, mailbox_id, now)
     if new.folders:
         set_folders(conn, account_id, mailbox_id, new.folders)
     return mailbox_id
@@ -204,24 +228,14 @@ def by_address(conn: Connection, address: str) -> list[tuple[int, int]]:
 
 def by_id(conn: Connection, mailbox_id: int) -> Mailbox | None:
     """A mailbox of any account, for workers."""
-    query = (
-        select(*COLUMNS)
-        .where(Table.id == mailbox_id)
-        .execution_options(all_accounts="a wake names the mailbox only")
-    )
-    row = conn.execute(query).first()
+    row = conn.execute(_BY_ID, {"mailbox": mailbox_id}).first()
     return mailbox_of(row) if row else None
 
 
 def periods(conn: Connection, account_id: int, mailbox_id: int) -> tuple[Period, ...]:
     """When the mailbox was connected, oldest first."""
-    table = ConnectedPeriod
-    query = (
-        select(table.since, table.until)
-        .where(table.account_id == account_id, table.mailbox_id == mailbox_id)
-        .order_by(table.since)
-    )
-    return tuple(Period(since, until) for since, until in conn.execute(query))
+    rows = conn.execute(_PERIODS, {"account": account_id, "mailbox": mailbox_id})
+    return tuple(Period(since, until) for since, until in rows)
 
 
 def tokens(
@@ -293,14 +307,36 @@ def _forget_other_provider(conn: Connection, account_id: int, address: str, prov
         conn.execute(delete(Watch).where(Watch.account_id == account_id, Watch.mailbox_id == moved))
 
 
+def _same_place(new: NewMailbox) -> ColumnElement[bool]:
+    """Whether a stored cursor means something there: an address can be given to a new account."""
+    subject = or_(Table.subject == new.subject, Table.subject == "", literal(new.subject) == "")
+    return and_(Table.provider == new.provider, subject)
+
+
+def _doubt_watches(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> None:
+    """Providers end announcements with the consent they were asked with: all are due again."""
+    conn.execute(
+        update(Watch)
+        .where(Watch.account_id == account_id, Watch.mailbox_id == mailbox_id)
+        .values(expires_at=now)
+    )
+
+
 def _open_period(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> None:
+    """From the beginning of this second, because Graph tells whole ones."""
     table = ConnectedPeriod
     is_open = select(table.id).where(
         table.account_id == account_id, table.mailbox_id == mailbox_id, table.until.is_(None)
     )
     if conn.execute(is_open).first() is None:
-        row = {"account_id": account_id, "mailbox_id": mailbox_id, "since": now, "until": None}
-        sql.add_missing(conn, table, [row])
+        since = now.replace(microsecond=0)
+        row = {"account_id": account_id, "mailbox_id": mailbox_id, "since": since, "until": None}
+        opened = sql.insert(conn, table).values(row)
+        conn.execute(
+            opened.on_conflict_do_update(
+                index_elements=[table.mailbox_id, table.since], set_={"until": None}
+            )
+        )
 
 
 def _close_period(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> None:

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert
 
-from crm.model import Address, Direction, Headers, MailboxKind, Place
-from crm.store import sql
+from crm.addresses import listed
+from crm.model import Address, Direction, Headers, MailboxKind, NeverLog, Place
+from crm.store import accounts, sql
 from crm.store.associations import associate
 from crm.store.context import contacts_of
 from crm.store.mailbox_rows import Mailbox
@@ -27,12 +28,17 @@ from crm.tables import (
 LOGGED_TOPIC = "email.logged"
 SNIPPET = 200  # characters
 CLOCK_SKEW = timedelta(days=1)
+_THREAD = insert(Thread).returning(Thread.root_identity, Thread.id)
+_EMAIL = insert(Email).returning(Email.identity, Email.id)
 
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
+    """A message to insert; `thread_id` None begins a thread."""
+
     identity: str
     logged: Logged
+    thread_id: int | None
 
     @property
     def headers(self) -> Headers:
@@ -66,16 +72,14 @@ def insert_entries(
     entries = sorted(entries, key=lambda entry: entry.identity)
     create = [person for entry in entries for person in entry.logged.verdict.create]
     addresses = create_contacts(conn, account_id, create, now)
-    wanted = [address for entry in entries for address in entry.logged.verdict.contacts]
-    known = contacts_of(conn, account_id, [*wanted, *(each.address for each in create)])
-    contacts = {entry.identity: _contacts_of(entry, known) for entry in entries}
+    contacts = _contacts(conn, mailbox, entries)
     threads = _threads(conn, mailbox, entries)
     ids = _emails(conn, mailbox, entries, threads, now)
     _hang(conn, account_id, entries, ids, contacts)
     started = {
         threads[entry.identity]: contacts[entry.identity]
         for entry in entries
-        if entry.logged.verdict.root is None
+        if entry.thread_id is None
     }
     if started:
         associate(conn, account_id, started)
@@ -87,19 +91,45 @@ def insert_entries(
     return Inserted(ids, addresses)
 
 
-def _contacts_of(entry: NewEntry, known: dict[str, int]) -> list[int]:
+def _contacts(
+    conn: Connection, mailbox: Mailbox, entries: Sequence[NewEntry]
+) -> dict[str, list[int]]:
+    """Ids of the contacts on whose timelines each e-mail stands, by identity: those of the verdict,
+    and whoever among its people has become a contact since it was judged."""
+    judged = {each.identity: _judged(each) for each in entries}
+    standing = {each.identity: _standing(each) for each in entries}
+    everyone = [one for of in (judged, standing) for them in of.values() for one in them]
+    known = contacts_of(conn, mailbox.account_id, everyone)
+    never_log: NeverLog | None = None
+    found = {}
+    for identity, them in judged.items():
+        on = {known[one] for one in them if one in known}
+        for one in standing[identity] - them:
+            if one in known:
+                never_log = never_log or accounts.never_log(
+                    conn, mailbox.account_id, mailbox.user_id
+                )
+                on |= set() if listed(one, never_log) else {known[one]}
+        found[identity] = sorted(on)
+    return found
+
+
+def _judged(entry: NewEntry) -> set[str]:
     verdict = entry.logged.verdict
-    addresses = [*verdict.contacts, *(each.address for each in verdict.create)]
-    return sorted({known[address] for address in addresses if address in known})
+    return {*verdict.contacts, *(each.address for each in verdict.create)}
+
+
+def _standing(entry: NewEntry) -> set[str]:
+    headers = entry.headers
+    people = [*headers.to, *headers.cc]
+    if _direction(entry) is Direction.INCOMING:
+        people.append(headers.sender)
+    return {each.address for each in people if each.address}
 
 
 def _threads(conn: Connection, mailbox: Mailbox, entries: Sequence[NewEntry]) -> dict[str, int]:
-    """Thread id by identity: of the root in the verdict, or of a new thread."""
-    found = {
-        entry.identity: entry.logged.verdict.root.thread_id
-        for entry in entries
-        if entry.logged.verdict.root is not None
-    }
+    """Thread id by identity."""
+    found = {entry.identity: entry.thread_id for entry in entries if entry.thread_id is not None}
     rows = [
         {
             "account_id": mailbox.account_id,
@@ -113,7 +143,7 @@ def _threads(conn: Connection, mailbox: Mailbox, entries: Sequence[NewEntry]) ->
         if entry.identity not in found
     ]
     if rows:
-        made = conn.execute(insert(Thread).returning(Thread.root_identity, Thread.id), rows)
+        made = conn.execute(_THREAD, rows)
         found.update((identity, thread_id) for identity, thread_id in made)
     return found
 
@@ -146,7 +176,7 @@ def _emails(
         }
         for entry in entries
     ]
-    made = conn.execute(insert(Email).returning(Email.identity, Email.id), rows)
+    made = conn.execute(_EMAIL, rows)
     return {identity: email_id for identity, email_id in made}  # noqa: C416
 
 

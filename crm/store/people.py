@@ -7,6 +7,7 @@ from sqlalchemy import Connection, insert, select
 
 from crm.model import Address
 from crm.store import sql
+from crm.store.backfill import backfill
 from crm.store.context import contacts_of
 from crm.tables import Company, Contact, ContactAddress
 
@@ -15,7 +16,7 @@ def create_contacts(
     conn: Connection, account_id: int, people: Collection[Address], now: datetime
 ) -> frozenset[str]:
     """Make a contact of everyone in `people` whose address belongs to none, in the company of the
-    address's domain where there is one. Gives the addresses that are new. The caller is `alone`."""
+    address's domain where there is one, and put the logged e-mails with them on their timelines. Gives the addresses that are new. The caller is `alone`."""
     wanted = {each.address: each for each in reversed(tuple(people)) if each.address}
     known = contacts_of(conn, account_id, wanted)
     new = [wanted[address] for address in sorted(wanted.keys() - known.keys())]
@@ -32,7 +33,9 @@ def create_contacts(
         contact_id = conn.execute(insert(Contact).values(values).returning(Contact.id)).scalar_one()
         row = {"account_id": account_id, "contact_id": contact_id, "address": each.address}
         conn.execute(insert(ContactAddress).values(row))
-    return frozenset(each.address for each in new)
+    addresses = frozenset(each.address for each in new)
+    backfill(conn, account_id, addresses)
+    return addresses
 
 
 def _companies(conn: Connection, account_id: int, domains: Collection[str]) -> dict[str, int]:

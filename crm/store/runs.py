@@ -1,16 +1,14 @@
 """Runs over a mailbox: one at a time by a lease, rung by pushes, found by the timetable."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
-    Case,
-    ColumnElement,
     Connection,
-    Update,
+    Text,
     and_,
+    bindparam,
     case,
-    literal,
+    func,
     or_,
     select,
     update,
@@ -18,11 +16,48 @@ from sqlalchemy import (
 
 from crm.columns import UtcDateTime
 from crm.model import MailboxStatus
+from crm.store import sql
 from crm.store.mailbox_rows import COLUMNS, Mailbox, mailbox_of
 from crm.tables import Mailbox as Table
 
 _BY_WAKE = "a wake names the mailbox only"
 _CONNECTED = Table.status == MailboxStatus.CONNECTED
+_FREE = or_(Table.lease == "", Table.lease_until.is_(None), Table.lease_until <= bindparam("now"))
+_UNTIL = bindparam("until", type_=UtcDateTime())
+_TAKE = (
+    update(Table)
+    .where(Table.id == bindparam("mailbox"), _CONNECTED, _FREE)
+    .values(lease=bindparam("token"), lease_until=_UNTIL, wake_at=_UNTIL, rung=False)
+    .returning(*COLUMNS)
+    .execution_options(all_accounts=_BY_WAKE)
+)
+_RING = (
+    update(Table)
+    .where(Table.id == bindparam("mailbox"), _CONNECTED, ~_FREE)
+    .values(rung=True)
+    .execution_options(all_accounts=_BY_WAKE)
+)
+_HELD = update(Table).where(
+    sql.held(Table), Table.id == bindparam("mailbox"), Table.lease == bindparam("token")
+)
+_RENEW = _HELD.values(
+    lease_until=_UNTIL,
+    wake_at=case((_CONNECTED, _UNTIL), else_=None),
+    cursor=func.coalesce(bindparam("moved", type_=Text()), Table.cursor),
+    settled_at=func.coalesce(bindparam("settled", type_=UtcDateTime()), Table.settled_at),
+)
+_RELEASE = _HELD.values(
+    lease="",
+    lease_until=None,
+    rung=False,
+    last_synced_at=bindparam("now", type_=UtcDateTime()),
+    settled_at=func.coalesce(bindparam("settled", type_=UtcDateTime()), Table.settled_at),
+    wake_at=case(
+        (_CONNECTED & Table.rung, bindparam("now", type_=UtcDateTime())),
+        (_CONNECTED, bindparam("next", type_=UtcDateTime())),
+        else_=None,
+    ),
+).returning(Table.wake_at)
 
 
 class LeaseLost(Exception):
@@ -34,42 +69,33 @@ def take_lease(
 ) -> Mailbox | None:
     """Begin a run, in any account. None when another run holds the mailbox (it will go round once
     more, see `release`) or the mailbox is not connected."""
-    free = or_(Table.lease == "", Table.lease_until.is_(None), Table.lease_until <= now)
-    take = (
-        update(Table)
-        .where(Table.id == mailbox_id, _CONNECTED, free)
-        .values(lease=token, lease_until=now + ttl, wake_at=now + ttl, rung=False)
-        .returning(*COLUMNS)
-        .execution_options(all_accounts=_BY_WAKE)
-    )
-    ring = (
-        update(Table)
-        .where(Table.id == mailbox_id, _CONNECTED, ~free)
-        .values(rung=True)
-        .execution_options(all_accounts=_BY_WAKE)
-    )
+    values = {"mailbox": mailbox_id, "token": token, "now": now, "until": now + ttl}
     for _ in range(2):  # the holder may let go between the two
-        if row := conn.execute(take).first():
+        if row := conn.execute(_TAKE, values).first():
             return mailbox_of(row)
-        if conn.execute(ring).rowcount:
+        if conn.execute(_RING, {"mailbox": mailbox_id, "now": now}).rowcount:
             break
     return None
 
 
 def renew_lease(
-    conn: Connection, mailbox: Mailbox, token: str, now: datetime, ttl: timedelta
+    conn: Connection,
+    mailbox: Mailbox,
+    token: str,
+    until: datetime,
+    cursor: str | None = None,
+    settled_at: datetime | None = None,
 ) -> None:
-    """Hold the mailbox until `now + ttl`. Raises LeaseLost when another run has it."""
-    renewed = conn.execute(
-        _held(mailbox, token).values(lease_until=now + ttl, wake_at=_if_connected(_time(now + ttl)))
-    )
-    if not renewed.rowcount:
+    """Hold the mailbox until then, and move its cursor and the time before which all is settled
+    (None: as before). Raises LeaseLost when another run has it."""
+    values = {"until": until, "moved": cursor, "settled": settled_at}
+    if not conn.execute(_RENEW, _which(mailbox, token) | values).rowcount:
         raise LeaseLost
 
 
 def move_cursor(conn: Connection, mailbox: Mailbox, token: str, cursor: str) -> None:
     """Replace the cursor by one that covers other folders. Raises LeaseLost."""
-    if not conn.execute(_held(mailbox, token).values(cursor=cursor)).rowcount:
+    if not conn.execute(_HELD.values(cursor=cursor), _which(mailbox, token)).rowcount:
         raise LeaseLost
 
 
@@ -85,34 +111,13 @@ def release(
     meanwhile: True then, so that the caller can ring without waiting for the timetable. Does
     nothing when another run has it. Everything received before `settled_at` is settled (None: as
     before)."""
-    wake_at = case((Table.rung, _time(now)), else_=_time(next_wake))
-    ended = conn.execute(
-        _held(mailbox, token)
-        .values(
-            lease="",
-            lease_until=None,
-            rung=False,
-            last_synced_at=now,
-            settled_at=settled_at or Table.settled_at,
-            wake_at=_if_connected(wake_at),
-        )
-        .returning(Table.wake_at)
-    ).first()
+    values = {"now": now, "next": next_wake, "settled": settled_at}
+    ended = conn.execute(_RELEASE, _which(mailbox, token) | values).first()
     return ended is not None and ended.wake_at is not None and ended.wake_at <= now
 
 
-def _held(mailbox: Mailbox, token: str) -> Update:
-    return update(Table).where(
-        Table.account_id == mailbox.account_id, Table.id == mailbox.id, Table.lease == token
-    )
-
-
-def _if_connected(when: ColumnElement[Any]) -> Case[Any]:
-    return case((_CONNECTED, when), else_=None)
-
-
-def _time(when: datetime | None) -> ColumnElement[Any]:
-    return literal(when, UtcDateTime())
+def _which(mailbox: Mailbox, token: str) -> sql.Row:
+    return {"account": mailbox.account_id, "mailbox": mailbox.id, "token": token}
 
 
 def block(conn: Connection, mailbox: Mailbox, until: datetime | None) -> None:

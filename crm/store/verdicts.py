@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Connection, case, delete, func, or_, select
+from sqlalchemy import BindParameter, Connection, bindparam, case, delete, func, or_, select
 
 from crm.columns import key
 from crm.model import Headers, Ref, VerdictKind
@@ -16,7 +17,26 @@ from crm.store.outcomes import Later, Refused
 from crm.tables import JournalReference, JournalRow, PendingMessage
 
 _KEY = [JournalRow.mailbox_id, JournalRow.provider_id]
-_WANTED = {"unknown-thread": again.LATE_ROOT, "unknown-sender": again.NEW_ADDRESS}
+_WANTED = frozenset({"unknown-thread", "unknown-sender"})
+_MAILBOX: BindParameter[int] = bindparam("mailbox")
+_ROWS = select(JournalRow.id).where(
+    sql.held(JournalRow), JournalRow.mailbox_id == _MAILBOX, sql.among(JournalRow.provider_id)
+)
+_IDS = _ROWS.with_only_columns(JournalRow.provider_id, JournalRow.id).where(
+    JournalRow.verdict == bindparam("verdict")
+)
+_FORGET = delete(JournalReference).where(
+    sql.held(JournalReference), JournalReference.journal_id.in_(_ROWS)
+)
+_REMOVE = (
+    delete(PendingMessage)
+    .where(
+        sql.held(PendingMessage),
+        PendingMessage.mailbox_id == _MAILBOX,
+        sql.among(PendingMessage.provider_id),
+    )
+    .returning(PendingMessage.provider_id, PendingMessage.reason)
+)
 
 
 def write(
@@ -38,9 +58,9 @@ def write(
     _journal(conn, mailbox, settled, refused, digests, now)
     _journal_pending(conn, mailbox, later, now)
     done = [each for each in last.values() if not isinstance(each, Later)]
-    reasons = _remove_pending(conn, mailbox, [_ref(each).id for each in done])
+    _remove_pending(conn, mailbox, [_ref(each).id for each in done])
     _write_pending(conn, mailbox, later, now)
-    return _overtaken(conn, mailbox, refused, reasons, now)
+    return _overtaken(conn, mailbox, refused, now)
 
 
 def _ref(outcome: Settled | Refused | Later) -> Ref:
@@ -91,27 +111,28 @@ def _upsert(conn: Connection, rows: list[sql.Row]) -> None:
     wherever its copy went. What was known of a message stays known when only its place is."""
     if not rows:
         return
-    statement = sql.insert(conn, JournalRow)
+    ordered = sorted(rows, key=lambda row: str(row["provider_id"]))
+    conn.execute(_newest(conn.dialect.name), ordered)
+
+
+@cache
+def _newest(dialect: str) -> sql.Insert:
+    statement = sql.insert_into(dialect, JournalRow)
     new = statement.excluded
     known = new.received_at.is_not(None)
-    conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=_KEY,
-            set_={
-                "verdict": new.verdict,
-                "rule": new.rule,
-                "email_id": new.email_id,
-                "decided_at": new.decided_at,
-                "received_at": func.coalesce(new.received_at, JournalRow.received_at),
-                "at": case((known, new.at), else_=JournalRow.at),
-                "sender": case((known, new.sender), else_=JournalRow.sender),
-                "message_digest": case(
-                    (known, new.message_digest), else_=JournalRow.message_digest
-                ),
-            },
-            where=or_(JournalRow.verdict != VerdictKind.LOGGED, JournalRow.email_id.is_(None)),
-        ),
-        sorted(rows, key=lambda row: str(row["provider_id"])),
+    return statement.on_conflict_do_update(
+        index_elements=_KEY,
+        set_={
+            "verdict": new.verdict,
+            "rule": new.rule,
+            "email_id": new.email_id,
+            "decided_at": new.decided_at,
+            "received_at": func.coalesce(new.received_at, JournalRow.received_at),
+            "at": case((known, new.at), else_=JournalRow.at),
+            "sender": case((known, new.sender), else_=JournalRow.sender),
+            "message_digest": case((known, new.message_digest), else_=JournalRow.message_digest),
+        },
+        where=or_(JournalRow.verdict != VerdictKind.LOGGED, JournalRow.email_id.is_(None)),
     )
 
 
@@ -122,7 +143,11 @@ def _references(
     refused: Sequence[Refused],
     digests: Digests,
 ) -> None:
-    referring = {each.ref.id: each.headers.answers for each in refused if each.headers}
+    referring = {
+        each.ref.id: each.headers.answers
+        for each in refused
+        if each.headers and each.headers.answers
+    }
     ids = _journal_ids(conn, mailbox, referring.keys(), VerdictKind.REFUSED)
     rows = [
         {"account_id": mailbox.account_id, "journal_id": ids[key(provider_id)], "digest": digest}
@@ -131,19 +156,9 @@ def _references(
         for digest in sorted({digests.of(answer) for answer in answers})
     ]
     sql.add_missing(conn, JournalReference, rows)
-    logged = [each.headers.ref.id for each in settled]
+    logged = [each.headers.ref.id for each in settled if each.headers.answers]
     for some in sql.chunks(logged):
-        rows_of_logged = select(JournalRow.id).where(
-            JournalRow.account_id == mailbox.account_id,
-            JournalRow.mailbox_id == mailbox.id,
-            JournalRow.provider_id.in_(some),
-        )
-        conn.execute(
-            delete(JournalReference).where(
-                JournalReference.account_id == mailbox.account_id,
-                JournalReference.journal_id.in_(rows_of_logged),
-            )
-        )
+        conn.execute(_FORGET, {"account": mailbox.account_id, "mailbox": mailbox.id, "some": some})
 
 
 def _journal_ids(
@@ -151,13 +166,9 @@ def _journal_ids(
 ) -> dict[str, int]:
     found: dict[str, int] = {}
     for some in sql.chunks(provider_ids):
-        query = select(JournalRow.provider_id, JournalRow.id).where(
-            JournalRow.account_id == mailbox.account_id,
-            JournalRow.mailbox_id == mailbox.id,
-            JournalRow.provider_id.in_(some),
-            JournalRow.verdict == verdict,
-        )
-        found.update((provider_id, journal_id) for provider_id, journal_id in conn.execute(query))
+        values = {"account": mailbox.account_id, "mailbox": mailbox.id, "some": some}
+        rows = conn.execute(_IDS, values | {"verdict": verdict})
+        found.update((provider_id, journal_id) for provider_id, journal_id in rows)
     return found
 
 
@@ -193,23 +204,11 @@ def _journal_pending(
     )
 
 
-def _remove_pending(
-    conn: Connection, mailbox: Mailbox, provider_ids: Collection[str]
-) -> dict[str, str]:
-    """Remove what is settled from the pending list; gives why it was there, by provider id."""
-    reasons: dict[str, str] = {}
+def _remove_pending(conn: Connection, mailbox: Mailbox, provider_ids: Collection[str]) -> None:
+    """Remove what is settled from the pending list."""
     for some in sql.chunks(provider_ids):
-        removed = conn.execute(
-            delete(PendingMessage)
-            .where(
-                PendingMessage.account_id == mailbox.account_id,
-                PendingMessage.mailbox_id == mailbox.id,
-                PendingMessage.provider_id.in_(some),
-            )
-            .returning(PendingMessage.provider_id, PendingMessage.reason)
-        )
-        reasons.update((provider_id, reason) for provider_id, reason in removed)
-    return reasons
+        values = {"account": mailbox.account_id, "mailbox": mailbox.id, "some": some}
+        conn.execute(_REMOVE, values)
 
 
 def _write_pending(
@@ -251,17 +250,16 @@ def _overtaken(
     conn: Connection,
     mailbox: Mailbox,
     refused: Sequence[Refused],
-    reasons: dict[str, str],
     now: datetime,
 ) -> set[int]:
     """Between reading the context and this commit another run may have logged the root, or made
-    the sender a contact. A message that was judged again for that very reason is not sent round
-    once more: its verdict is what the rules make of it."""
+    the sender a contact: what it put on the pending list was removed with this verdict. With what
+    is known now these rules cannot refuse again, so nothing goes round for ever."""
     account_id = mailbox.account_id
     headers = {
         (each.ref.id, each.rule): each.headers
         for each in refused
-        if each.headers and _WANTED.get(each.rule) not in (None, reasons.get(each.ref.id))
+        if each.headers and each.rule in _WANTED
     }
     orphans = {ref: of.answers for (ref, rule), of in headers.items() if rule == "unknown-thread"}
     strangers = {

@@ -141,7 +141,7 @@ def test_disconnecting_forgets_the_tokens_and_stops_the_run_under_way(world, ana
         with pytest.raises(mailboxes.NotConnected):
             mailboxes.tokens(conn, world.account, ana.id, world.secrets)
         with pytest.raises(mailboxes.LeaseLost):
-            mailboxes.renew_lease(conn, ana, "run", world.now, TTL)
+            mailboxes.renew_lease(conn, ana, "run", world.now + TTL)
         assert mailboxes.watches(conn, world.account, ana.id) == []
         assert mailboxes.periods(conn, world.account, ana.id) == (Period(world.now, world.now),)
     assert take(world, ana, "next") is None
@@ -169,7 +169,7 @@ def test_a_held_mailbox_is_due_when_its_lease_ends(world, ana):
         assert mailboxes.due(conn, world.now + TTL, 10) == [(world.account, ana.id)]
     assert take(world, ana, "next", world.now + TTL) is not None
     with pytest.raises(mailboxes.LeaseLost), world.database.begin() as conn:
-        mailboxes.renew_lease(conn, ana, "dead", world.now + TTL, TTL)
+        mailboxes.renew_lease(conn, ana, "dead", world.now + 2 * TTL)
 
 
 def test_a_ring_during_a_run_makes_one_more_run(world, ana):
@@ -188,7 +188,7 @@ def test_a_run_that_lost_its_lease_releases_nothing(world, ana):
     take(world, ana, "next", world.now + TTL)
     release(world, ana, "dead")
     with world.database.begin() as conn:
-        mailboxes.renew_lease(conn, ana, "next", world.now + TTL, TTL)
+        mailboxes.renew_lease(conn, ana, "next", world.now + 2 * TTL)
 
 
 def test_a_ring_is_never_lost_between_two_workers(world, ana):
