@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask, Response, redirect, request, url_for
 from flask_login import current_user
+from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response as AnyResponse
 
 from crm.database import Database
@@ -90,6 +91,13 @@ FOR_EVERYBODY = frozenset(
 )
 
 
+class RowId(IntegerConverter):
+    """An id that a row can have; any other leads nowhere."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=2**31 - 1)
+
+
 def create_app(
     settings: Settings,
     *,
@@ -110,10 +118,12 @@ def create_app(
     )
     security.protect(app, settings)
     _limit_tries(app, settings)
-    people.manager.init_app(app)
+    people.manager.init_app(app, add_context_processor=False)
     shell.register(app)
     errors.register(app)
     app.before_request(_require_sign_in)
+    app.url_map.converters["int"] = RowId
+    app.url_map.merge_slashes = False  # such a redirect would name the host that the request names
     for path, endpoint, view, methods in ROUTES:
         app.add_url_rule(path, endpoint, view, methods=methods)
     return app

@@ -4,7 +4,9 @@ Nothing is locked while a provider is asked: Microsoft calls this installation b
 answers, and the database is written once at the end.
 """
 
+import json
 from dataclasses import dataclass
+from typing import Any, cast
 
 from flask import abort, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
@@ -14,6 +16,7 @@ from crm.model import MailboxStatus
 from crm.store import accounts, mailboxes
 from crm.store.mailboxes import Mailbox, NewMailbox
 from infra.logs import get
+from infra.secrets import WrongKey
 from providers import causes, hosts, oauth
 from providers.client import Operator, ProviderError, Reconnect, Retry
 from providers.oauth import Flow, Grant
@@ -141,9 +144,8 @@ def _begin(provider: str, address: str, mailbox_id: int | None) -> Answer:
         return refusal(error.cause, provider, address, mailbox_id)
     flows = session.get("flows", {})
     newest = dict(list(flows.items())[-(MOST_FLOWS - 1) :])
-    session["flows"] = newest | {
-        flow.state: [flow.verifier, provider, address, mailbox_id, me().id, _minute()]
-    }
+    held = [flow.verifier, provider, address, mailbox_id, me().id, _minute()]
+    session["flows"] = newest | {flow.state: _sealed(held)}
     return redirect(flow.url)
 
 
@@ -154,10 +156,22 @@ def _recall(state: str) -> Begun | None:
     session["flows"] = flows
     if stored is None:
         return None
-    verifier, provider, typed, mailbox_id, user_id, minute = stored
+    try:
+        verifier, provider, typed, mailbox_id, user_id, minute = _opened(stored)
+    except WrongKey:
+        return None
     if user_id != me().id or _minute() - minute > FLOW_MINUTES:
         return None
     return Begun(Flow("", state, verifier), provider, typed, mailbox_id, user_id)
+
+
+def _sealed(held: list[object]) -> str:
+    """Encrypted: the session is signed, but whoever has the cookie's text can read it."""
+    return parts().secrets.encrypt(json.dumps(held).encode()).decode()
+
+
+def _opened(sealed: str) -> list[Any]:
+    return cast("list[Any]", json.loads(parts().secrets.decrypt(sealed.encode())))
 
 
 def _finish(begun: Begun) -> Grant:

@@ -17,6 +17,7 @@ from web.people import me
 
 PER_PAGE = 50
 THREADS = 10
+MOST = 1_000_000  # contacts that can be paged through
 LONGEST_NAME = 200
 REFUSED = 422
 
@@ -38,7 +39,7 @@ class Thread:
 
 def listing() -> str:
     search = request.args.get("q", "").strip()[:LONGEST_NAME]
-    start = max(request.args.get("start", 0, type=int), 0)
+    start = min(max(request.args.get("start", 0, type=int), 0), MOST)
     with parts().database.read() as conn:
         found = contacts.listing(conn, me().account_id, search, start, PER_PAGE + 1)
         own = any(me().owns(each) for each in mailboxes.list_mailboxes(conn, me().account_id))

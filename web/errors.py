@@ -1,8 +1,9 @@
 """Pages for what went wrong, in plain words."""
 
-from flask import Flask, render_template
+from flask import Flask, g, render_template
 from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
+from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
 
 from crm.database import OperationalError
@@ -10,6 +11,7 @@ from infra.logs import get
 from workers.queue import QueueDown
 
 Page = tuple[str, int]
+SERVER_ERROR = 500
 
 _WORDS = {
     400: ("That did not arrive in one piece", "Go back, load the page again and repeat it."),
@@ -35,12 +37,14 @@ def register(app: Flask) -> None:
     app.register_error_handler(RateLimitExceeded, _too_many)
     app.register_error_handler(QueueDown, _down)
     app.register_error_handler(OperationalError, _down)
+    app.register_error_handler(RedisError, _down)
     app.register_error_handler(Exception, _bug)
 
 
 def page(status: int, title: str = "", text: str = "") -> Page:
     """The page for an HTTP status, with its own words or the given ones."""
-    words = _WORDS.get(status, _WORDS[500] if status >= 500 else _WORDS[400])
+    g.alone = status >= SERVER_ERROR  # who is signed in may be what cannot be found out
+    words = _WORDS.get(status, _WORDS[500] if status >= SERVER_ERROR else _WORDS[400])
     body = render_template(
         "error.html", status=status, title=title or words[0], text=text or words[1]
     )

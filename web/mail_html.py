@@ -6,18 +6,16 @@ safer than a part of our own page: whatever passes the first wall still has no c
 cannot cover our buttons, and its styles end at its border.
 """
 
-import re
-from collections import Counter
 from dataclasses import dataclass
 from html import escape
 
 import nh3
 
-from crm.html_text import plain_text
+from crm.html_text import hostile, plain_text
 from crm.text import clean as storable
 from web.mail_quotes import fold
 
-LONGEST = 1_000_000  # characters; what is longer is cut before it is cleaned
+LONGEST = 400_000  # characters; what is longer is cut before it is cleaned
 DEEPEST = 1000  # elements within each other; nh3's time grows with their square
 
 
@@ -67,9 +65,6 @@ _CLEANER = nh3.Cleaner(
     strip_comments=True,
 )
 
-_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*+)")
-_LEFT_OPEN = _words("area br col hr img input link meta p li wbr")
-
 FRAME_FLAGS = "allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 _STYLE = """
 :root { color-scheme: light; }
@@ -100,7 +95,7 @@ def clean(html: str, pictures: bool = False) -> Body:
     are asked for when it is shown; else each is a word in a frame. What no mail program writes, but
     an attacker may, becomes plain text. Never raises on any input."""
     html = storable(html[:LONGEST])
-    if _depth(html) > DEEPEST:
+    if hostile(html, DEEPEST):
         return text_page(plain_text(html))
     safe = _CLEANER.clean(html)
     folded, remote = fold(safe, pictures)
@@ -130,21 +125,6 @@ def policy(pictures: bool) -> str:
 def text_page(text: str) -> Body:
     """Plain text in the same shape."""
     return Body(f"<pre>{escape(text)}</pre>", 0, plain=True)
-
-
-def _depth(html: str) -> int:
-    """How deep elements lie within each other at most, seen from the tags alone."""
-    depth = deepest = 0
-    opened: Counter[str] = Counter()
-    for end, tag in _TAG.findall(html.lower()):
-        if not end and tag not in _LEFT_OPEN:
-            opened[tag] += 1
-            depth += 1
-            deepest = max(deepest, depth)
-        elif opened[tag]:  # an end of what is not open closes nothing
-            opened[tag] -= 1
-            depth -= 1
-    return deepest
 
 
 def _attribute(name: str, value: str) -> str | None:

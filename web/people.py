@@ -67,9 +67,22 @@ def _load(session_id: str) -> Person | None:
 def _to_sign_in() -> Response:
     if request.headers.get("HX-Request"):  # a page that follows itself up, after its session ended
         return Response(status=401, headers={"HX-Redirect": url_for("sign_in")})
-    wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    wanted = _after_sign_in()
     target = url_for("sign_in") if wanted == "/" else url_for("sign_in", next=wanted)
     return cast(Response, redirect(target))
+
+
+def _after_sign_in() -> str:
+    """The page that was asked for; where it leads to a provider or comes from one, the page before
+    it. A form may not lead to another site, and a provider's code is no part of an address of ours.
+    """
+    if request.method != "GET":
+        return "/"
+    if request.endpoint in {"connect_start", "connect_callback"}:
+        return url_for("connect")
+    if request.endpoint == "reconnect_start":
+        return url_for("reconnect", **(request.view_args or {}))
+    return request.full_path.rstrip("?")
 
 
 def _stamp(user: User) -> str:

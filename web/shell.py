@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app, request, url_for
+from flask import Flask, current_app, g, request, url_for
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
@@ -71,7 +71,7 @@ def code(text: str) -> Markup:
 
 def _every_page() -> dict[str, Any]:
     about: dict[str, Any] = {"static": _static, "csrf": _csrf, "me": None, "stopped": []}
-    if not current_user.is_authenticated or request.headers.get("HX-Request"):
+    if g.get("alone") or not current_user.is_authenticated or request.headers.get("HX-Request"):
         return about
     return about | {"me": me(), "menu": _menu(), "stopped": _stopped()}
 

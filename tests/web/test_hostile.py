@@ -1,0 +1,175 @@
+"""What somebody may send who means no good: other people's ids, odd paths, odd text, dead parts."""
+
+import base64
+import json
+import re
+import zlib
+
+import pytest
+from sqlalchemy import insert
+
+from crm.store import accounts
+from crm.tables import Account
+from tests.web import story
+from tests.web.company import HASH
+from tests.web.conftest import Client
+from web.app import ROUTES
+
+HUGE = "99999999999999999999999"
+GOOGLE = {"google_client_id": "client", "google_auth_url": "https://google.test/auth"}
+
+
+@pytest.fixture
+def told(company):
+    return story.tell(company)
+
+
+@pytest.fixture
+def stranger(company, told, secrets, app, now):
+    """Somebody of another account of the same installation, signed in."""
+    with company.database.begin() as conn:
+        values = {"name": "Other", "digest_key": secrets.encrypt(b"k" * 32), "created_at": now}
+        other = conn.execute(insert(Account).values(values).returning(Account.id)).scalar_one()
+        accounts.add_user(conn, other, accounts.NewUser("eve@evil.test", "Eve", "admin", HASH), now)
+    client = Client(app)
+    assert client.sign_in("eve@evil.test").status_code == 302
+    return client
+
+
+def filled(path: str, id: object) -> str:
+    path = re.sub(r"<int:\w+>", str(id), path)
+    return path.replace("<provider_path>", "google").replace("<whose>", "own")
+
+
+WITH_IDS = [route for route in ROUTES if "<int:" in route[0]]
+
+
+@pytest.mark.parametrize("route", WITH_IDS, ids=lambda route: route[1])
+def test_nothing_of_another_account_is_shown_or_changed(stranger, route):
+    path, endpoint, _, methods = route
+    for id in (1, 2, 3):
+        ask = stranger.post if "POST" in methods else stranger.get
+        answer = ask(
+            filled(path, id), **({"data": {"address": "x@y.test"}} if methods == ("POST",) else {})
+        )
+        if endpoint == "remove_never_log":
+            continue
+        assert answer.status_code == 404, answer.text
+        assert "acme" not in answer.text
+
+
+@pytest.mark.parametrize("route", WITH_IDS, ids=lambda route: route[1])
+def test_an_id_beyond_all_numbers_is_not_there(ana, told, route):
+    path, _, _, methods = route
+    ask = ana.post if "POST" in methods else ana.get
+    assert ask(filled(path, HUGE)).status_code in {404, 405}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/contacts?start={HUGE}", "/contacts?q=%00", "/contacts?q=%ED%A0%80", "/contacts?same_as=%00@x",
+        "/mailboxes/1/journal?sender=%00", "/mailboxes/1/journal?rule=%00", "/mailboxes/1/journal?after=%00",
+        "/mailboxes/1/journal?after=x", "/contacts/1?after=%00", "/contacts/1?after=9", "/contacts/1?address=%00@a.test",
+        "/contacts/new?address=%00", "/mailboxes/1/connected?typed=%00", "/sign-in?next=/%00",
+        "/connect/google?address=%00",
+    ],
+)  # fmt: skip
+def test_odd_text_in_an_address_breaks_no_page(ana, told, path):
+    assert ana.get(path).status_code < 500
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("/contacts/new", {"name": "a\0b", "addresses": "x@odd.test", "company": "c\0d"}),
+        ("/contacts/new", {"name": "\ud800", "addresses": "x@odd.test", "company": ""}),
+        ("/contacts/new", {"name": "x", "addresses": "x\0@odd.test", "company": ""}),
+        ("/contacts/1/addresses", {"address": "a\0b@odd.test"}),
+        ("/settings", {"log_label": "a\0b", "bcc_address": ""}),
+        ("/settings/domains", {"domain": "a\0b.test"}),
+        ("/settings/domains/remove", {"domain": "a\0b.test"}),
+        ("/settings/never-log/own", {"entry": "a\0b@c.test"}),
+        ("/connect", {"address": "a\0b@c.test"}),
+        ("/sign-in", {"address": "a\0b@c.test", "password": "\0"}),
+    ],
+)
+def test_odd_text_in_a_form_breaks_no_page(ana, told, path, data):
+    body = {
+        k: v.encode("utf-8", "surrogatepass").decode("latin-1") if "\ud800" in v else v
+        for k, v in data.items()
+    }
+    assert ana.post(path, body).status_code < 500
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.test/contacts", "//contacts", "/contacts//1", "/static//app.css"]
+)
+def test_no_redirect_takes_its_host_from_the_request(ana, told, path):
+    answer = ana.get(path, headers={"Host": "evil.test"})
+    assert "evil" not in answer.headers.get("Location", "")
+    assert "http" not in answer.headers.get("Location", "")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/contacts", "/mailboxes", "/settings", "/mailboxes/1/connected", "/connect"]
+)
+def test_no_page_repeats_the_host_of_the_request(ana, told, path):
+    answer = ana.get(path, headers={"Host": "evil.test", "X-Forwarded-Host": "evil.test"})
+    assert "evil.test" not in answer.text + str(answer.headers)
+
+
+def test_the_session_can_be_read_and_holds_no_secret(company, make_app):
+    client = Client(make_app(GOOGLE))
+    client.sign_in()
+    client.get("/connect/google?address=ana@acme.test")
+    cookie = client.http.get_cookie("replylog")
+    assert cookie is not None
+    held = _opened(cookie.value)
+    assert list(held["flows"]) != []
+    assert "ana@acme.test" not in json.dumps(held["flows"])
+    assert not [each for each in held["flows"].values() if isinstance(each, list)]
+
+
+def _opened(cookie: str) -> dict:
+    packed = cookie.startswith(".")
+    text = cookie.lstrip(".").partition(".")[0]
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return json.loads(zlib.decompress(raw) if packed else raw)
+
+
+def test_a_code_is_not_carried_through_the_sign_in_page(company, client):
+    answer = client.get("/connect/google/callback?code=secret-code&state=s")
+    assert "secret-code" not in answer.location
+    assert answer.location == "/sign-in?next=/connect"
+
+
+def test_after_sign_in_nobody_is_sent_to_a_provider_without_a_click(company, client):
+    # Chromium forbids it: the policy's form-action counts for redirects after a form too
+    answer = client.get("/connect/google?address=ana@acme.test")
+    assert answer.location == "/sign-in?next=/connect"
+    answer = client.get("/mailboxes/7/reconnect/start")
+    assert answer.location == "/sign-in?next=/mailboxes/7/reconnect"
+
+
+def test_a_link_while_redis_is_down_can_be_used_later(company, make_app, web_settings):
+    from web import signin
+
+    client = Client(make_app({"redis_url": "redis://127.0.0.1:1"}))
+    assert client.get(signin.link(web_settings, "ben@acme.test")).status_code == 503
+
+
+def test_a_page_says_that_the_database_is_down(company, make_app):
+    app = make_app()
+    client = Client(app)
+    client.sign_in()
+    dead = make_app({"database_url": "postgresql+psycopg://x:x@127.0.0.1:1/x"})
+    cookie = client.http.get_cookie("replylog")
+    assert cookie is not None
+    lost = Client(dead)
+    lost.http.set_cookie("replylog", cookie.value)
+    for path in ("/contacts", "/mailboxes", "/nothing"):
+        answer = lost.get(path)
+        assert answer.status_code == 503, path
+        assert "A part of the service does not answer" in answer.text
+        assert "127.0.0.1" not in answer.text
