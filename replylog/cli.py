@@ -192,9 +192,9 @@ def key() -> None:
 
 
 def _add_groups() -> None:
-    from replylog import mailbox_command, records
+    from replylog import contacts_command, mailbox_command, records
 
-    for group in (records.db, records.user, mailbox_command.mailbox):
+    for group in (records.db, records.user, mailbox_command.mailbox, contacts_command.contacts):
         main.add_command(group)
 
 
