@@ -124,17 +124,10 @@ def run_all(host: str | None, port: int | None, workers: int) -> None:
             **os.environ,
             f"{PREFIX}REDIS_URL": redis.url if redis else settings.redis_url,
         }
-        commands = {
-            "web": ("serve-both", "--host", address[0], "--port", str(address[1])),
-            "worker": ("worker", "--processes", str(workers)),
-            "timetable": ("timetable",),
-        }
-        if settings.gmail_pull_enabled:
-            commands["pull"] = ("pull",)
         processes.keep(
             [
                 processes.Child(name, _command(*arguments), environment)
-                for name, arguments in commands.items()
+                for name, arguments in parts_of_all(settings, address, workers).items()
             ],
             redis,
             lambda: _told(settings, *address),
@@ -142,6 +135,18 @@ def run_all(host: str | None, port: int | None, workers: int) -> None:
     finally:
         if redis is not None:
             redis.stop()
+
+
+def parts_of_all(
+    settings: Settings, address: tuple[str, int], workers: int
+) -> dict[str, tuple[str, ...]]:
+    """The arguments of `replylog` for each process of `replylog all`, by its name."""
+    parts: dict[str, tuple[str, ...]] = {
+        "web": ("serve-both", "--host", address[0], "--port", str(address[1])),
+        "worker": ("worker", "--processes", str(workers)),
+        "timetable": ("timetable",),
+    }
+    return parts | ({"pull": ("pull",)} if settings.gmail_pull_enabled else {})
 
 
 def _told(settings: Settings, host: str, port: int) -> bool:

@@ -82,6 +82,10 @@ class Pull:
         self._call("acknowledge", {"ackIds": [each["ackId"] for each in received]}, ACK_TIMEOUT)
         return len(received)
 
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+
     def _addresses(self, received: Sequence[dict[str, Any]]) -> set[str]:
         found: set[str] = set()
         for each in received:

@@ -53,7 +53,9 @@ def test_help_names_every_role(replylog):
         "webhooks",
         "worker",
         "timetable",
+        "pull",
         "sandbox",
+        "contacts",
         "db",
         "user",
         "mailbox",
@@ -184,6 +186,32 @@ def test_where_to_listen_follows_the_public_url_unless_told(public, given, expec
     settings = Settings(public_url=public, secret_keys=new_key())
 
     assert roles.address_of(settings, *given) == expected
+
+
+PULLED = {
+    "google_client_id": "i",
+    "google_client_secret": "s",
+    "google_pubsub_topic": "projects/p/topics/t",
+    "google_pubsub_subscription": "projects/p/subscriptions/s",
+}
+PUSHED = {"google_pubsub_audience": "a", "google_pubsub_service_account": "a@b.test"}
+
+
+@pytest.mark.parametrize(
+    ("given", "pulls"), [({}, False), (PULLED, True), (PULLED | PUSHED, False)]
+)
+def test_all_pulls_where_a_subscription_is_set_and_nobody_pushes(given, pulls):
+    parts = roles.parts_of_all(Settings(secret_keys=new_key(), **given), ("::1", 80), 2)
+
+    assert ("pull" in parts) is pulls
+    assert {"web", "worker", "timetable"} <= set(parts)
+
+
+def test_to_pull_a_subscription_must_be_set(replylog):
+    told = replylog("pull")
+
+    assert told.returncode == 2
+    assert told.stderr.startswith("REPLYLOG_GOOGLE_PUBSUB_SUBSCRIPTION: needed to pull")
 
 
 def test_a_mailbox_is_listed_and_woken(replylog, tmp_path: Path, now, redis, redis_server):
