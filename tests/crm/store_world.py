@@ -4,6 +4,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
 
 from crm.database import Database
 from crm.model import (
@@ -19,7 +22,7 @@ from crm.model import (
     Tokens,
     Verdict,
 )
-from crm.store import accounts, contacts, mailboxes, settle, timeline
+from crm.store import accounts, contacts, journal, mailboxes, settle, timeline
 from crm.store.outcomes import Committed, Logged, Outcome, Refused, Run
 from crm.store.timeline import ThreadRow
 from infra.secrets import Secrets
@@ -150,6 +153,31 @@ class World:
     def timeline(self, contact_id: int) -> tuple[ThreadRow, ...]:
         with self.database.read() as conn:
             return timeline.of_contact(conn, self.account, contact_id).items
+
+    def contact_id(self, address: str) -> int:
+        """The contact who has this address."""
+        with self.database.read() as conn:
+            found = contacts.find(conn, self.account, address)
+        assert found is not None
+        return found.id
+
+    def number_of(self, table: Any, *where: Any) -> int:
+        """How many rows of a table this company has."""
+        with self.database.read() as conn:
+            query = select(func.count()).select_from(table)
+            return conn.scalar(query.where(table.account_id == self.account, *where)) or 0
+
+    def journal_of(self, mailbox: mailboxes.Mailbox) -> dict[str, tuple[str, str]]:
+        """Verdict and rule by the provider's id."""
+        with self.database.read() as conn:
+            page = journal.rows(conn, self.account, mailbox.id, journal.Filter())
+        return {row.provider_id: (row.verdict, row.rule) for row in page.items}
+
+    def due_in(self, mailbox: mailboxes.Mailbox) -> list[tuple[str, str]]:
+        """What is to be judged again by now: the provider's id and why."""
+        with self.database.read() as conn:
+            due = settle.pending_due(conn, mailbox, self.now, 50)
+        return [(row.ref.id, row.reason) for row in due]
 
 
 def message_id(number: int) -> str:

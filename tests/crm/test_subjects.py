@@ -8,7 +8,45 @@ from hypothesis import strategies as st
 
 from crm.subjects import base_subject
 
-MARKS = ["Re:", "RE: ", "re :", "Re[2]: ", "Re(3): ", "Re^2: ", "AW: ", "SV: ", "VS: ", "Antw: ", "Odp: ", "R: ", "RIF: ", "TR: ", "ENC: ", "RES: ", "YNT: ", "Atb.: ", "回复：", "答复: ", "转发:", "FW: ", "Fwd: ", "WG: ", "VB: ", "Doorst: ", "PD: ", "I: ", "RV: ", "İLT: ", "Trả lời: ", "ΑΠ: ", "[EXT] ", "[list] Re: ", "Re: [list] AW:", "=?utf-8?Q?Re:_?= ", "ＲＥ："]
+MARKS = [
+    "Re:",
+    "RE: ",
+    "re :",
+    "Re[2]: ",
+    "Re(3): ",
+    "Re^2: ",
+    "AW: ",
+    "SV: ",
+    "VS: ",
+    "Antw: ",
+    "Odp: ",
+    "R: ",
+    "RIF: ",
+    "TR: ",
+    "ENC: ",
+    "RES: ",
+    "YNT: ",
+    "Atb.: ",
+    "回复：",
+    "答复: ",
+    "转发:",
+    "FW: ",
+    "Fwd: ",
+    "WG: ",
+    "VB: ",
+    "Doorst: ",
+    "PD: ",
+    "I: ",
+    "RV: ",
+    "İLT: ",
+    "Trả lời: ",
+    "ΑΠ: ",
+    "[EXT] ",
+    "[list] Re: ",
+    "Re: [list] AW:",
+    "=?utf-8?Q?Re:_?= ",
+    "ＲＥ：",
+]
 
 
 @pytest.mark.parametrize("mark", MARKS)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+import responses
 
 if TYPE_CHECKING:
     from tests.providers.graph_mailbox import Mailbox
@@ -21,3 +22,10 @@ def box() -> Iterator["Mailbox"]:
         stub.script = mailbox.answer
         yield mailbox
         loop.shutdown()
+
+
+@pytest.fixture
+def http() -> Iterator[responses.RequestsMock]:
+    """Answers for `requests`, each of which must be asked for."""
+    with responses.RequestsMock() as mocked:
+        yield mocked

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,40 +28,15 @@ MARIA, BOB, JOE, NEW = (
 )
 ZOE = "zoe@stranger.test"
 
+BOTH = "ana@acme.test, ben@acme.test"
+
 # (mailbox, place, sender, to, subject, Message-ID, answers, Bcc); minutes pass from line to line
 STORY: list[tuple[str, Place, str, str, str, str, str, str]] = [
     ("ana", Place.SENT, "ana@acme.test", f"{MARIA}, {JOE}", "Offer 12", "s1@a", "", BCC),
     ("ben", Place.SENT, "ben@acme.test", BOB, "Plan", "s2@a", "", BCC),
-    (
-        "ana",
-        Place.FOLLOWED,
-        MARIA,
-        "ana@acme.test, ben@acme.test",
-        "Re: Offer 12",
-        "r1@g",
-        "s1@a",
-        "",
-    ),
-    (
-        "ben",
-        Place.FOLLOWED,
-        MARIA,
-        "ana@acme.test, ben@acme.test",
-        "Re: Offer 12",
-        "r1@g",
-        "s1@a",
-        "",
-    ),
-    (
-        "ana2",
-        Place.FOLLOWED,
-        MARIA,
-        "ana@acme.test, ben@acme.test",
-        "Re: Offer 12",
-        "r1@g",
-        "s1@a",
-        "",
-    ),
+    ("ana", Place.FOLLOWED, MARIA, BOTH, "Re: Offer 12", "r1@g", "s1@a", ""),
+    ("ben", Place.FOLLOWED, MARIA, BOTH, "Re: Offer 12", "r1@g", "s1@a", ""),
+    ("ana2", Place.FOLLOWED, MARIA, BOTH, "Re: Offer 12", "r1@g", "s1@a", ""),
     ("ben", Place.FOLLOWED, BOB, "ben@acme.test", "AW: Plan", "r2@g", "s2@a", ""),
     ("ana", Place.JUNK, JOE, "ana@acme.test", "Re: Offer 12", "r3@u", "s1@a", ""),
     ("ana", Place.FOLLOWED, JOE, "ana@acme.test", "Invoice", "r4@u", "s1@a", ""),
@@ -121,6 +97,8 @@ def play(office: Office, order: random.Random | None) -> dict[str, Any]:
 
 
 def timeline(office: Office) -> Any:
+    """Every entry: Message-ID, that of its thread's root, direction, rule, owner, the addresses of
+    its contacts, the number of its sightings."""
     account = office.account_id
     threads = dict(
         office.rows(select(Thread.id, Thread.root_identity).where(Thread.account_id == account))
@@ -128,8 +106,23 @@ def timeline(office: Office) -> Any:
     roots = dict(
         office.rows(select(Email.identity, Email.message_id).where(Email.account_id == account))
     )
-    people: dict[int, list[str]] = {}
-    for email_id, address in office.rows(
+    people = addresses(office)
+    seen = Counter(office.rows(select(Sighting.email_id).where(Sighting.account_id == account)))
+    emails = office.rows(
+        select(
+            Email.id, Email.message_id, Email.thread_id, Email.direction, Email.rule, Email.owner_id
+        ).where(Email.account_id == account)
+    )
+    return sorted(
+        (name, roots[threads[thread]], direction, rule, owner, people.get(id, []), seen[(id,)])
+        for id, name, thread, direction, rule, owner in emails
+    )
+
+
+def addresses(office: Office) -> dict[int, list[str]]:
+    """Of each entry, in order, the addresses of the contacts whose timelines it is on."""
+    account = office.account_id
+    query = (
         select(EmailContact.email_id, ContactAddress.address)
         .join(Contact, Contact.id == EmailContact.contact_id)
         .join(ContactAddress, ContactAddress.contact_id == Contact.id)
@@ -138,29 +131,12 @@ def timeline(office: Office) -> Any:
             Contact.account_id == account,
             ContactAddress.account_id == account,
         )
-    ):
-        people.setdefault(email_id, []).append(address)
-    seen = [
-        row[0]
-        for row in office.rows(select(Sighting.email_id).where(Sighting.account_id == account))
-    ]
-    emails = office.rows(
-        select(
-            Email.id, Email.message_id, Email.thread_id, Email.direction, Email.rule, Email.owner_id
-        ).where(Email.account_id == account)
+        .order_by(ContactAddress.address)
     )
-    return sorted(
-        (
-            name,
-            roots[threads[thread]],
-            direction,
-            rule,
-            owner,
-            sorted(people.get(id, [])),
-            seen.count(id),
-        )
-        for id, name, thread, direction, rule, owner in emails
-    )
+    found: dict[int, list[str]] = {}
+    for email_id, address in office.rows(query):
+        found.setdefault(email_id, []).append(address)
+    return found
 
 
 def journal(office: Office, boxes: dict[str, int], delivered: dict[tuple[int, str], str]) -> Any:
