@@ -120,7 +120,10 @@ class Letters:
 
     def _to_two(self, root: Root) -> None:
         """Answered to a colleague, too: `not-owner` there until the owner's copy is logged."""
-        other = next(each for each in self.owners if each != root.owner)
+        other = next((each for each in self.owners if each != root.owner), None)
+        if other is None:
+            self._reply(root)
+            return
         found = self._mail(root, (root.owner, other))
         self._expect(root.owner, found["ids"][root.owner], found["message_id"], "reply")
         self._expect(other, found["ids"][other], found["message_id"], "duplicate")
