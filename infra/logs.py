@@ -7,7 +7,9 @@ No body, subject, token or list of addresses may reach a log line. Code must not
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -36,6 +38,33 @@ def _clean(key: object, value: object) -> object:
     return value
 
 
+def wordless(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: of an exception its class and its place in the code. Its text may quote
+    what it failed on: a database names the row, an HTTP library the whole address."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    elif isinstance(error, BaseException):
+        error = (type(error), error, error.__traceback__)
+    if isinstance(error, tuple) and error[1] is not None:
+        event["exception"] = "\n".join(_chain(error[1], error[2]))
+    return event
+
+
+def _chain(error: BaseException, trace: TracebackType | None) -> list[str]:
+    """The traceback of `error` without its words, and the classes of what it came from."""
+    lines = [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)
+    ]
+    names, seen = [], set[int]()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        names.append(f"{type(cause).__module__}.{type(cause).__qualname__}")
+        cause = cause.__cause__ or cause.__context__
+    return [*lines, " from ".join(names)]
+
+
 def configure(role: str, terminal: bool | None = None, level: int = logging.INFO) -> None:
     """Send structlog and the standard library's loggers to stderr, marked with `role`.
 
@@ -46,12 +75,13 @@ def configure(role: str, terminal: bool | None = None, level: int = logging.INFO
     last: list[Processor] = (
         [structlog.dev.ConsoleRenderer(colors=True)]
         if colours
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        else [structlog.processors.JSONRenderer(default=str)]
     )
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        wordless,
         redact,
     ]
     structlog.configure(

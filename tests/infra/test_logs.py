@@ -70,7 +70,7 @@ def test_an_exception_stays_on_one_line(capsys):
         logs.get("x").exception("failed")
 
     [line] = lines(capsys)
-    assert "ValueError: broken" in str(line["exception"])
+    assert "builtins.ValueError" in str(line["exception"])
 
 
 def test_a_terminal_gets_lines_for_people(capsys):
@@ -81,3 +81,26 @@ def test_a_terminal_gets_lines_for_people(capsys):
     assert "hello" in text
     assert "hunter2" not in text
     assert not text.startswith("{")
+
+
+def _fail() -> None:
+    try:
+        raise KeyError("maria@globex.test")
+    except KeyError as error:
+        raise ValueError("Re: Offer 12, ya29.token") from error
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("whose", ["ours", "a library's"])
+def test_an_exception_is_told_by_class_and_place_but_not_in_its_words(capsys, terminal, whose):
+    logs.configure("worker", terminal=terminal)
+    speak = logs.get("x").exception if whose == "ours" else logging.getLogger("lib").exception
+    try:
+        _fail()
+    except ValueError:
+        speak("message failed")
+    said = capsys.readouterr().err
+    assert "builtins.ValueError from builtins.KeyError" in said
+    assert "test_logs.py" in said
+    for secret in ("maria@globex.test", "Offer 12", "ya29"):
+        assert secret not in said
