@@ -5,6 +5,7 @@ answers, and the database is written once at the end.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -165,7 +166,7 @@ def _recall(state: str) -> Begun | None:
     return Begun(Flow("", state, verifier), provider, typed, mailbox_id, user_id)
 
 
-def _sealed(held: list[object]) -> str:
+def _sealed(held: Sequence[object]) -> str:
     """Encrypted: the session is signed, but whoever has the cookie's text can read it."""
     return parts().secrets.encrypt(json.dumps(held).encode()).decode()
 

@@ -42,7 +42,6 @@ def register(app: Flask) -> None:
     app.template_filter("when")(_when)
     app.template_filter("initials")(initials)
     app.template_filter("size")(size)
-    app.template_filter("code")(code)
     app.jinja_env.globals["frame_flags"] = FRAME_FLAGS
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
@@ -60,13 +59,6 @@ def size(count: int) -> str:
     if count < 1_000_000:
         return f"{count / 1000:.0f} KB"
     return f"{count / 1_000_000:.1f} MB"
-
-
-def code(text: str) -> Markup:
-    """`text` with what stands between backticks as <code>."""
-    pieces = text.split("`")
-    shown = (Markup("<code>{}</code>") if odd % 2 else Markup("{}") for odd in range(len(pieces)))
-    return Markup("").join(form.format(piece) for form, piece in zip(shown, pieces, strict=True))
 
 
 def _every_page() -> dict[str, Any]:

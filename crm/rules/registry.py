@@ -76,7 +76,7 @@ _INCOMING = (
             "It is {kind}, and this account does not log those.",
             "It is {kind}; this account does not refuse it for that.",
         ),
-        remedy="An admin can switch off `skip_automatic`.",
+        remedy="Nothing: this account leaves such mail out.",
         switch="skip_automatic",
     ),
     _refusal(
@@ -87,7 +87,8 @@ _INCOMING = (
             "The sender {sender} and every recipient ({recipients}) belong to the company itself.",
             "Not only the company's own people take part.",
         ),
-        remedy="An admin can switch on `log_internal`, or correct the company's list of domains.",
+        remedy="If one of them is no colleague, an admin can correct the list of your own domains "
+        "in Settings.",
         switch="log_internal",
     ),
     _refusal(
@@ -131,8 +132,8 @@ _INCOMING = (
             "It did not arrive in a mailbox of the user who began the thread.",
             "The thread was begun by this mailbox's user, or any user's mailbox will do.",
         ),
-        remedy="The user who began the thread must have a connected mailbox among the recipients, "
-        "or an admin can switch on `any_connected_user`.",
+        remedy="Have the colleague who began the thread among the recipients, with a connected "
+        "mailbox.",
         switch="any_connected_user",
     ),
     _refusal(
@@ -143,8 +144,7 @@ _INCOMING = (
             "Its subject “{subject}” is not the thread's subject “{root_subject}”.",
             "Its subject “{subject}” is the thread's, or need not be.",
         ),
-        remedy="Tick Log on your answer to begin a new thread, or an admin can switch on "
-        "`subject_changes_allowed`.",
+        remedy="Answer it and tick Log: a new thread begins with your answer.",
         switch="subject_changes_allowed",
     ),
     _refusal(
@@ -217,7 +217,7 @@ _SENT = (
             "A recipient ({recipients}) is a contact, and all mail with contacts is logged.",
             "No recipient is a contact, or mail is not logged for that alone.",
         ),
-        remedy="An admin can switch off `log_all_known`.",
+        remedy="Nothing to do: this account logs all mail with contacts.",
         switch="log_all_known",
     ),
     _admission(
@@ -228,7 +228,7 @@ _SENT = (
             "It answers a logged thread, and users' own replies are logged.",
             "It answers no logged thread, or own replies are not logged for that alone.",
         ),
-        remedy="An admin can switch off `log_own_replies`.",
+        remedy="Nothing to do: this account logs its people's own replies.",
         switch="log_own_replies",
     ),
     Rule(

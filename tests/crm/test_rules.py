@@ -304,3 +304,9 @@ def test_the_explanation_names_the_values_that_decided():
 )
 def test_a_place_alone_decides(place, rule):
     assert refuse_by_place(place) == rule
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_what_to_do_names_no_switch(rule):
+    assert "`" not in rule.remedy
+    assert "_" not in rule.remedy
