@@ -13,7 +13,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u200e\u200f\u2028-\u202e\u2066-\u2069]')
 # Up to 100 neighbours, for the library's time grows with the square of their number.
 _WORDS = re.compile(
-    r"=\?[^?\s]{1,80}\?[bq]\?[^?]*+\?=(?:\s*+=\?[^?\s]{1,80}\?[bq]\?[^?]*+\?=){0,99}+", re.I
+    r"=\?[^?\s]{1,80}\?[bq]\?[^?]*+\?=(?:\s*+=\?[^?\s]{1,80}\?[bq]\?[^?]*+\?=){0,99}+",
+    re.IGNORECASE,
 )
 
 LONGEST_NAME = 200  # characters of a file name; a file system allows 255 bytes, mostly ASCII here
