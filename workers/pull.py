@@ -14,7 +14,8 @@ import google.auth
 import requests
 import structlog
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
-from google.auth.transport.requests import AuthorizedSession
+from google.auth.transport.requests import Request
+from requests.auth import AuthBase
 
 from crm.database import Database, OperationalError
 from crm.store import mailboxes
@@ -36,7 +37,7 @@ POLL_TIMEOUT = (10.0, 100.0)  # connect, read; Pub/Sub keeps a poll open for som
 ACK_TIMEOUT = (5.0, 10.0)
 SHORTEST_ROUND = 1.0  # seconds; an empty answer that comes at once is not asked for in a loop
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-END_SECONDS = 1.0  # a round under way may end; a poll is left where it is
+END_SECONDS = 0.3  # a round under way may end, and comes again if not; a poll is left where it is
 BAD_REQUEST, SERVER_ERROR = 400, 500
 LATER = frozenset({408, 409, 429})
 REMEDIES = {
@@ -75,16 +76,23 @@ class Pull:
     def round(self) -> int:
         """Wait for messages, ring their mailboxes, acknowledge; how many there were. Raises NotNow
         or SetUp; messages that were pulled by then come again."""
-        received = self._call("pull", {"maxMessages": MOST}, POLL_TIMEOUT).get("receivedMessages")
-        if not received:
-            return 0
-        self._ring(self._addresses(received))
-        self._call("acknowledge", {"ackIds": [each["ackId"] for each in received]}, ACK_TIMEOUT)
-        return len(received)
+        try:
+            received = self._call("pull", {"maxMessages": MOST}, POLL_TIMEOUT)
+            messages = received.get("receivedMessages", ())
+            if messages:
+                self._ring(self._addresses(messages))
+                ids = [each["ackId"] for each in messages]
+                self._call("acknowledge", {"ackIds": ids}, ACK_TIMEOUT)
+        except SetUp:  # a key that is put in place by then is read
+            self.close()
+            raise
+        return len(messages)
 
     def close(self) -> None:
+        """Close the session; the next round signs in anew."""
         if self._session is not None:
             self._session.close()
+        self._session = None
 
     def _addresses(self, received: Sequence[dict[str, Any]]) -> set[str]:
         found: set[str] = set()
@@ -130,9 +138,24 @@ class Pull:
 
 
 def _sign_in() -> requests.Session:
-    credentials, _ = google.auth.default(scopes=SCOPES)
-    session: requests.Session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+    session = requests.Session()
+    session.auth = _Bearer()
     return session
+
+
+class _Bearer(AuthBase):
+    """The service account's token. google-auth's own session would also ask another host of
+    Google's where the account may work, which no setting of ours can lead elsewhere."""
+
+    def __init__(self) -> None:
+        self._credentials, _ = google.auth.default(scopes=SCOPES)
+        self._request = Request()  # type: ignore[no-untyped-call]
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if not self._credentials.valid:
+            self._credentials.refresh(self._request)
+        request.headers["Authorization"] = f"Bearer {self._credentials.token}"
+        return request
 
 
 def _check(status: int) -> None:
