@@ -10,6 +10,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from infra import logs
+from infra.children import end_with_parent
 from infra.settings import load
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def web() -> "WSGIApplication":
     """What people and programs call."""
     from web.app import create_app
 
-    logs.configure("web")
+    _begin("web")
     return create_app(load())
 
 
@@ -33,8 +34,14 @@ def webhooks() -> "WSGIApplication":
     """What providers call."""
     from webhooks.app import create_app
 
-    logs.configure("webhooks")
+    _begin("webhooks")
     return create_app(load())
+
+
+def _begin(role: str) -> None:
+    """granian does not end its own worker processes when it is killed: the port stayed taken."""
+    end_with_parent()
+    logs.configure(role)
 
 
 def both() -> "WSGIApplication":
