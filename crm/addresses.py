@@ -23,6 +23,7 @@ _BAD_LOCAL = re.compile(r'[\s<>()\[\]:;@\\,"\x00-\x1f\x7f]')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _BAD_DOMAIN = re.compile(r'[\s<>()\[\]:;@\\,"\x00-\x1f\x7f/]|\.\.|^\.|^$')
 _OPENING = re.compile(r'["(\[]')
+_PHRASE = re.compile(r'(?:^|(?<=[,;:]))([^",;:<>()]*+)(?=<)')
 _LITERAL = re.compile(r"\[[0-9a-zA-Z.:]+\]")
 
 # Newer versions give up on a whole header for one odd address in it, unless they are told.
@@ -152,6 +153,9 @@ def _cut(value: str) -> Iterator[Address]:
     """Addresses out of one header value; the first half of `Doe, Jane <jane@g.test>` is a name."""
     if max(len(value) // 1000, value.count("("), value.count(":")) > _DEEPEST:
         value = value.replace("(", " ").replace(":", ",")
+    # What stands before brackets is a name even if it looks like an address, or anybody could
+    # write in the name of others.
+    value = _PHRASE.sub(lambda match: f'"{match[1]}" ' if "@" in match[1] else match[1], value)
     before = ""
     for name, text in email.utils.getaddresses([value], **_NOT_STRICT):
         address = normalise(text) or normalise(text.split()[-1] if text.strip() else "")

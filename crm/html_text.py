@@ -12,10 +12,11 @@ from html2text import HTML2Text
 
 from crm.text import clean
 
-LONGEST = 500_000  # characters of HTML that are looked at,
+LONGEST = 400_000  # characters of HTML that are looked at,
 _LONGEST_CLEANED = 100_000  # and of what is left without styles, attributes and unknown elements
 DEEPEST = 300  # elements within each other
 _MOST_ROOTS = 20  # nh3 compares the attributes of each with all before
+_MOST_ESCAPES = 30_000_000_000  # times characters: nh3 moves the rest of a text for each
 _CUT = "\n\n[…]"
 
 _DROPPED_WHOLE = {
@@ -29,12 +30,12 @@ _DROPPED_WHOLE = {
     "math",
     "select",
 }
-_TAGS = set("p br div blockquote pre ul ol li table tr td th h1 h2 h3 h4 h5 h6 hr dl dt dd".split())
-_CLEANER = nh3.Cleaner(tags=_TAGS, attributes={}, clean_content_tags=_DROPPED_WHOLE)
+_KEPT = "p br div blockquote pre ul ol li table tr td th h1 h2 h3 h4 h5 h6 hr dl dt dd"
+_CLEANER = nh3.Cleaner(tags=set(_KEPT.split(" ")), attributes={}, clean_content_tags=_DROPPED_WHOLE)
 
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*+)")
 _ANY_TAG = re.compile(r"<[^<>]*+>?")
-_LEFT_OPEN = frozenset("area br col hr img input link meta p li wbr".split())
+_LEFT_OPEN = {"area", "br", "col", "hr", "img", "input", "link", "meta", "p", "li", "wbr"}
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
@@ -56,10 +57,16 @@ def plain_text(html: str) -> str:
 
 
 def hostile(html: str, deepest: int) -> bool:
-    """Whether elements lie too deep within each other for nh3, seen from the tags alone."""
+    """Whether nh3 would take long: elements too deep within each other, seen from the tags alone,
+    or too much to escape."""
+    if (html.count("&") + html.count("\xa0")) * len(html) > _MOST_ESCAPES:
+        return True
+    html = html.lower()
+    if html.count("<html") + html.count("<body") > _MOST_ROOTS:
+        return True
     depth = 0
     opened: Counter[str] = Counter()
-    for end, tag in _TAG.findall(html.lower()):
+    for end, tag in _TAG.findall(html):
         if not end and tag not in _LEFT_OPEN:
             opened[tag] += 1
             depth += 1
@@ -68,7 +75,7 @@ def hostile(html: str, deepest: int) -> bool:
             depth -= 1
         if depth > deepest:
             return True
-    return opened["html"] + opened["body"] > _MOST_ROOTS
+    return False
 
 
 class _Writer(HTML2Text):
@@ -79,17 +86,16 @@ class _Writer(HTML2Text):
         self.ignore_links = self.ignore_images = self.ignore_emphasis = True
         self.ignore_tables = self.unicode_snob = True
         self.ul_item_mark = "-"
-        self.tag_callback = _tag
 
     def handle_data(self, data: str, entity_char: bool = False) -> None:  # noqa: ARG002
         """Text, of which no character is escaped."""
         super().handle_data(data, entity_char=True)
 
-
-def _tag(writer: HTML2Text, tag: str, _attributes: object, start: bool) -> bool:
-    """No empty lines between the elements that mail programs make of lines; cells apart."""
-    if tag == "div":
-        writer.pbr()
-    elif tag in {"td", "th"} and not start:
-        writer.o(" ")
-    return tag in {"div", "td", "th"}
+    def handle_tag(self, tag: str, attrs: dict[str, str | None], start: bool) -> None:
+        """No empty lines between the elements that mail programs make of lines; cells apart."""
+        if tag == "div":
+            self.pbr()
+        elif tag not in {"td", "th"}:
+            super().handle_tag(tag, attrs, start)
+        elif not start:
+            self.o(" ")

@@ -1,14 +1,15 @@
 """The parts of a message, read by the standard library and guarded where that raises or is slow."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import EmailPolicy, Policy
 from email.policy import default as standard
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 from crm.model import Attachment
 from crm.text import decode, decode_words, one_line, safe_name
@@ -64,6 +65,8 @@ class Part(EmailMessage):
     def attach(self, payload: Any) -> None:
         """Append a part, unless there are too many; numbers follow from where they are."""
         if self._left[0] <= 0:
+            if not self.parts:
+                self.set_payload("")
             return
         self._left[0] -= 1
         super().attach(payload)
@@ -78,7 +81,7 @@ class Part(EmailMessage):
 
     def get_boundary(self, failobj: Any = None) -> Any:
         """What lies between parts; none for what is to stay closed."""
-        return super().get_boundary(failobj) if self._deepest > 0 else failobj
+        return _tried(super().get_boundary) or failobj if self._deepest > 0 else failobj
 
     @property
     def kind(self) -> str:
@@ -93,18 +96,18 @@ class Part(EmailMessage):
     @property
     def filename(self) -> str:
         """The name of a file, made safe; '' where there is none."""
-        return safe_name(decode_words(one_line(str(self.get_filename("")))))
+        return safe_name(decode_words(one_line(_tried(self.get_filename))))
 
     @property
     def data(self) -> bytes:
         """The bytes, transfer encoding undone as far as it can be."""
-        data = self.get_payload(decode=True) if isinstance(self._payload, str) else b""
+        data = None if self.parts else self.get_payload(decode=True)
         return data if isinstance(data, bytes) else b""
 
     @property
     def text(self) -> str:
         """The text of a text."""
-        charset = self.charset or str(self.get_param("charset", ""))
+        charset = self.charset or _tried(self.get_content_charset)
         return decode(self.data[:_LONGEST_TEXT], charset).replace("\r\n", "\n")
 
     def fill(self, data: bytes) -> None:
@@ -132,11 +135,24 @@ def read(raw: bytes) -> Part:
     head = min(found.end() if found else len(raw), _LONGEST_HEAD)
     boundaries = raw.count(b"\n--") + raw.count(b"\r--")
     if lines <= _MOST_LINES and boundaries <= _MOST_BOUNDARIES and head < _LONGEST_HEAD:
-        deepest = min(_DEEPEST, _MOST_LINES_TIMES_DEPTH // (lines + 1))
-        return message_from_bytes(raw, partial(Part, deepest=deepest), policy=_POLICY)
-    part = message_from_bytes(raw[:head], partial(Part, deepest=0), policy=_POLICY)
+        with suppress(Exception):  # this library has raised on mail that people had sent
+            return _parsed(raw, min(_DEEPEST, _MOST_LINES_TIMES_DEPTH // (lines + 1)))
+    part = _parsed(raw[:head], 0)
     part.fill(raw[head:])
     return part
+
+
+def _parsed(raw: bytes, deepest: int) -> Part:
+    make: Any = partial(Part, deepest=deepest)
+    return cast(Part, message_from_bytes(raw, make, policy=_POLICY))
+
+
+def _tried(get: Callable[[], Any]) -> str:
+    """What the library reads out of a parameter; '' where it fails, as on unusable charsets."""
+    try:
+        return str(get() or "")
+    except (LookupError, TypeError, ValueError):
+        return ""
 
 
 def content(tree: Part) -> Content:

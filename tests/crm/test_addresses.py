@@ -67,6 +67,8 @@ def test_the_form_of_any_domain_is_its_own_form_and_ascii(text):
         ("Cleo c@g.test", [("c@g.test", "Cleo")]),
         ("<c@g.test", [("c@g.test", "")]),
         ('"<other@x.test>" <c@g.test>', [("c@g.test", "<other@x.test>")]),
+        ("other@x.test <c@g.test>", [("c@g.test", "other@x.test")]),
+        ("a@g.test, other@x.test <c@g.test>", [("a@g.test", ""), ("c@g.test", "other@x.test")]),
         ("<@relay.test,@b.test:c@g.test>", [("c@g.test", "")]),
         ("Cleo\r\n <c@g.test>,\r\n\tDora <d@g.test>", [("c@g.test", "Cleo"), ("d@g.test", "Dora")]),
         ("c@g.test, C@G.test", [("c@g.test", "")]),

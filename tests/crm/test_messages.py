@@ -168,7 +168,10 @@ def test_html_becomes_plain_text():
     "history",
     ["On Mon, Ana wrote:\n> a\n", "Am 2.3.2026 um 10:00 schrieb Ana <a@b>:\n\n> a\n", "> a\n> b\n",
      "-----Original Message-----\nFrom: Ana\n", "From: Ana\nSent: Monday\nTo: Cleo\n",
-     "Von: Ana\nGesendet: Montag\n", "On Mon, 2 March 2026\nAna <ana@acme.test> wrote:\n> a\n"],
+     "Von: Ana\nGesendet: Montag\n", "On Mon, 2 March 2026\nAna <ana@acme.test> wrote:\n> a\n",
+     "Em 2/3/2026, Ana <ana@acme.test> escreveu:\n\n> a\n",
+     "Le lun. 2 mars 2026 à 10:00, Ana <ana@acme.test> a écrit :\n> a\n",
+     "________________________________\nОт: Ana\nОтправлено: 2.3.2026\n"],
 )  # fmt: skip
 def test_history_is_folded(history):
     text = f"Yes, please.\n\n{history}"
@@ -181,6 +184,28 @@ def test_answers_between_quoted_lines_are_not_folded():
     text = "On Mon, Ana wrote:\n> Shall we?\nYes.\n> When?\nNow.\n"
     assert fold(text) == (text, "")
     assert "Yes. Now." in snippet(text)
+
+
+def test_answers_below_a_quoted_list_are_not_folded():
+    text = "On Mon, Ana wrote:\n> When: ten?\n> Where: here?\nYes.\n"
+    assert fold(text) == (text, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["Data: 12\nnothing else\n", "To do:\nwrite: soon\n", "a\n---- b ----\nc\n"]
+)
+def test_lines_that_only_look_like_a_history_are_not_folded(text):
+    assert fold(f"Yes.\n{text}") == (f"Yes.\n{text}", "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Am x schrieb " * 20 + ":\n", "On \nOn \nOn:\n", "From: a\nx: b\n", "Den x skrev x " * 15 + ":\n", "\n", "On x:", ">\n"],
+)  # fmt: skip
+def test_hostile_text_is_folded_in_time(text):
+    start = time.perf_counter()
+    snippet(text * (400_000 // len(text)))
+    assert time.perf_counter() - start < 5
 
 
 def test_a_snippet_is_short():

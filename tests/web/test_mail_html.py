@@ -133,7 +133,8 @@ def test_plain_text_is_not_html():
 
 @pytest.mark.parametrize(
     "html", ["<div>" * 50_000, "<div></x>" * 50_000, "<" * 500_000, "<a href='" * 50_000, "<!--" * 100_000, "&#0;" * 100_000,
-             "<blockquote type=cite>" * 20_000, "<table><td>" * 20_000, "\x00\ud800"]
+             "<blockquote type=cite>" * 20_000, "<table><td>" * 20_000, "\x00\ud800",
+             "\xa0" * 500_000, "&" * 500_000, "".join(f"<html a{i}=1>" for i in range(20_000))]
 )  # fmt: skip
 def test_hostile_sizes_are_cleaned_in_time(html):
     start = time.monotonic()
