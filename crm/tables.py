@@ -5,7 +5,7 @@ on them with ON CONFLICT.
 """
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -13,41 +13,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
-    MetaData,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from crm.columns import BigId, CleanText, Key, UtcDateTime
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[Any] = {
-        datetime: UtcDateTime,
-        str: CleanText,
-        dict[str, Any]: JSON,
-    }
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-
-
-class Owned:
-    """A row of one account."""
-
-    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
-
-
-def _ref(target: str, ondelete: str = "CASCADE") -> Any:
-    return mapped_column(ForeignKey(target, ondelete=ondelete), index=True)
+from crm.columns import Key
+from crm.table_base import Base as Base
+from crm.table_base import Owned, ref
 
 
 class Account(Base):
@@ -127,7 +100,7 @@ class ConnectedPeriod(Owned, Base):
 
     __tablename__ = "connected_period"
     __table_args__ = (UniqueConstraint("mailbox_id", "since"),)
-    mailbox_id: Mapped[int] = _ref("mailbox.id")
+    mailbox_id: Mapped[int] = ref("mailbox.id")
     since: Mapped[datetime]
     until: Mapped[datetime | None]
 
@@ -135,7 +108,7 @@ class ConnectedPeriod(Owned, Base):
 class FollowedFolder(Owned, Base):
     __tablename__ = "followed_folder"
     __table_args__ = (UniqueConstraint("mailbox_id", "folder"),)
-    mailbox_id: Mapped[int] = _ref("mailbox.id")
+    mailbox_id: Mapped[int] = ref("mailbox.id")
     folder: Mapped[str]  # the provider's id
     name: Mapped[str]
     reason: Mapped[str]
@@ -151,7 +124,7 @@ class Watch(Owned, Base):
         UniqueConstraint("mailbox_id", "resource"),
         Index("ix_watch_provider_id", "provider_id"),
     )
-    mailbox_id: Mapped[int] = _ref("mailbox.id")
+    mailbox_id: Mapped[int] = ref("mailbox.id")
     resource: Mapped[str]
     provider_id: Mapped[str] = mapped_column(default="")
     secret_digest: Mapped[str] = mapped_column(default="")  # SHA-256 hex of clientState
@@ -169,14 +142,14 @@ class Company(Owned, Base):
 class Contact(Owned, Base):
     __tablename__ = "contact"
     name: Mapped[str] = mapped_column(default="")
-    company_id: Mapped[int | None] = _ref("company.id", "SET NULL")
+    company_id: Mapped[int | None] = ref("company.id", "SET NULL")
     created_at: Mapped[datetime]
 
 
 class ContactAddress(Owned, Base):
     __tablename__ = "contact_address"
     __table_args__ = (UniqueConstraint("account_id", "address"),)
-    contact_id: Mapped[int] = _ref("contact.id")
+    contact_id: Mapped[int] = ref("contact.id")
     address: Mapped[str] = mapped_column(Key)
 
 
@@ -190,8 +163,8 @@ class Deal(Owned, Base):
 class DealContact(Owned, Base):
     __tablename__ = "deal_contact"
     __table_args__ = (UniqueConstraint("deal_id", "contact_id"),)
-    deal_id: Mapped[int] = _ref("deal.id")
-    contact_id: Mapped[int] = _ref("contact.id")
+    deal_id: Mapped[int] = ref("deal.id")
+    contact_id: Mapped[int] = ref("contact.id")
 
 
 class Thread(Owned, Base):
@@ -214,9 +187,9 @@ class ThreadAssociation(Owned, Base):
         UniqueConstraint("thread_id", "company_id"),
         UniqueConstraint("thread_id", "deal_id"),
     )
-    thread_id: Mapped[int] = _ref("thread.id")
-    company_id: Mapped[int | None] = _ref("company.id")
-    deal_id: Mapped[int | None] = _ref("deal.id")
+    thread_id: Mapped[int] = ref("thread.id")
+    company_id: Mapped[int | None] = ref("company.id")
+    deal_id: Mapped[int | None] = ref("deal.id")
 
 
 class Email(Owned, Base):
@@ -227,7 +200,7 @@ class Email(Owned, Base):
         UniqueConstraint("account_id", "identity"),
         Index("ix_email_account_id_message_id", "account_id", "message_id"),
     )
-    thread_id: Mapped[int] = _ref("thread.id")
+    thread_id: Mapped[int] = ref("thread.id")
     identity: Mapped[str]  # crm.identity: what makes two copies the same message
     message_id: Mapped[str] = mapped_column(Key)
     direction: Mapped[str]
@@ -248,8 +221,11 @@ class EmailPerson(Owned, Base):
     """An address of a logged e-mail in one role: from, to, cc or bcc."""
 
     __tablename__ = "email_person"
-    __table_args__ = (UniqueConstraint("email_id", "role", "address"),)
-    email_id: Mapped[int] = _ref("email.id")
+    __table_args__ = (
+        UniqueConstraint("email_id", "role", "address"),
+        Index("ix_email_person_account_id_address", "account_id", "address"),
+    )
+    email_id: Mapped[int] = ref("email.id")
     role: Mapped[str]
     address: Mapped[str] = mapped_column(Key)
     name: Mapped[str]
@@ -261,8 +237,8 @@ class EmailContact(Owned, Base):
 
     __tablename__ = "email_contact"
     __table_args__ = (UniqueConstraint("email_id", "contact_id"),)
-    email_id: Mapped[int] = _ref("email.id")
-    contact_id: Mapped[int] = _ref("contact.id")
+    email_id: Mapped[int] = ref("email.id")
+    contact_id: Mapped[int] = ref("contact.id")
 
 
 class EmailReference(Owned, Base):
@@ -273,7 +249,7 @@ class EmailReference(Owned, Base):
         UniqueConstraint("email_id", "message_id"),
         Index("ix_email_reference_account_id_message_id", "account_id", "message_id"),
     )
-    email_id: Mapped[int] = _ref("email.id")
+    email_id: Mapped[int] = ref("email.id")
     message_id: Mapped[str] = mapped_column(Key)
 
 
@@ -282,8 +258,8 @@ class Sighting(Owned, Base):
 
     __tablename__ = "sighting"
     __table_args__ = (UniqueConstraint("mailbox_id", "provider_id"),)
-    email_id: Mapped[int] = _ref("email.id")
-    mailbox_id: Mapped[int] = _ref("mailbox.id")
+    email_id: Mapped[int] = ref("email.id")
+    mailbox_id: Mapped[int] = ref("mailbox.id")
     provider_id: Mapped[str] = mapped_column(Key)
     provider_thread: Mapped[str]
 
@@ -293,7 +269,7 @@ class EmailAttachment(Owned, Base):
 
     __tablename__ = "email_attachment"
     __table_args__ = (UniqueConstraint("email_id", "part"),)
-    email_id: Mapped[int] = _ref("email.id")
+    email_id: Mapped[int] = ref("email.id")
     part: Mapped[str] = mapped_column(Key)
     filename: Mapped[str]
     content_type: Mapped[str]
@@ -333,7 +309,7 @@ class JournalReference(Owned, Base):
         UniqueConstraint("journal_id", "digest"),
         Index("ix_journal_reference_account_id_digest", "account_id", "digest"),
     )
-    journal_id: Mapped[int] = _ref("journal.id")
+    journal_id: Mapped[int] = ref("journal.id")
     digest: Mapped[str]
 
 

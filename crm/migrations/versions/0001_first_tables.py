@@ -352,6 +352,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('email_id', 'role', 'address', name=op.f('uq_email_person_email_id_role_address'))
     )
     with op.batch_alter_table('email_person', schema=None) as batch_op:
+        batch_op.create_index('ix_email_person_account_id_address', ['account_id', 'address'], unique=False)
         batch_op.create_index(batch_op.f('ix_email_person_email_id'), ['email_id'], unique=False)
 
     op.create_table('email_reference',
@@ -453,6 +454,7 @@ def downgrade() -> None:
     op.drop_table('email_reference')
     with op.batch_alter_table('email_person', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_email_person_email_id'))
+        batch_op.drop_index('ix_email_person_account_id_address')
 
     op.drop_table('email_person')
     with op.batch_alter_table('email_contact', schema=None) as batch_op:
