@@ -133,8 +133,13 @@ def test_a_queued_job_is_json_and_names_nobody(redis):
 def test_preloading_opens_no_socket_and_starts_no_thread():
     code = """
 import gc, os, socket, sys, threading
+from infra.settings import Settings
+from providers import registry
 from workers import worker
 worker.preload()
+google = {"google_client_id": "id", "google_client_secret": "secret"}
+microsoft = {"microsoft_client_id": "id", "microsoft_client_secret": "secret"}
+registry.warm(Settings(_env_file=None, **google, **microsoft))
 assert "providers.graph.client" in sys.modules and "providers.gmail.client" in sys.modules
 links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
 print([link for link in links if link.startswith(("socket:", "anon_inode:"))])
