@@ -131,7 +131,7 @@ def read(raw: bytes) -> Part:
     the rest of it as text.
     """
     lines = max(raw.count(b"\n"), raw.count(b"\r"))
-    found = _HEAD_END.search(raw)
+    found = _HEAD_END.search(raw, 0, _LONGEST_HEAD)
     head = min(found.end() if found else len(raw), _LONGEST_HEAD)
     boundaries = raw.count(b"\n--") + raw.count(b"\r--")
     if lines <= _MOST_LINES and boundaries <= _MOST_BOUNDARIES and head < _LONGEST_HEAD:
