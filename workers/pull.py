@@ -149,11 +149,11 @@ class _Bearer(AuthBase):
 
     def __init__(self) -> None:
         self._credentials, _ = google.auth.default(scopes=SCOPES)
-        self._request = Request()  # type: ignore[no-untyped-call]
+        self._request = Request()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if not self._credentials.valid:
-            self._credentials.refresh(self._request)
+            self._credentials.refresh(self._request)  # type: ignore[no-untyped-call]
         request.headers["Authorization"] = f"Bearer {self._credentials.token}"
         return request
 
