@@ -129,8 +129,10 @@ def create_app(
     return app
 
 
-def _require_sign_in() -> Response | None:
+def _require_sign_in() -> Response | str | None:
     """Every page is for people who signed in, but those of `FOR_EVERYBODY` and what is not there."""
+    if request.endpoint == "connect_callback" and "admin_consent" in request.args:
+        return connect.agreed()  # an administrator, who need not be a user
     if request.endpoint in FOR_EVERYBODY or current_user.is_authenticated:
         return None
     return people.manager.unauthorized()  # type: ignore[no-any-return]

@@ -100,6 +100,11 @@ def callback(provider_path: str) -> Answer:
         return refusal("busy", begun.provider, begun.typed, begun.mailbox_id)
 
 
+def agreed() -> str:
+    """Where Microsoft sends an administrator who was asked to agree for the organisation."""
+    return render_template("agreed.html", agreed="error" not in request.args)
+
+
 def done(mailbox_id: int) -> str:
     """What is followed from now on, and why."""
     mailbox = owned_mailbox(mailbox_id)

@@ -85,7 +85,6 @@ def refusal(
 def _admin_link() -> str:
     """Where an administrator of a Microsoft 365 organisation agrees for everybody in it."""
     settings = parts().settings
-    query = urlencode(
-        {"client_id": settings.microsoft_client_id, "redirect_uri": settings.public_url}
-    )
+    back = f"{settings.public_url}/connect/microsoft/callback"  # Entra knows no other of ours
+    query = urlencode({"client_id": settings.microsoft_client_id, "redirect_uri": back})
     return f"{settings.entra_authority_url}/{settings.microsoft_tenant}/adminconsent?{query}"

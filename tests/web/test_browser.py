@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Page, expect
 
+from providers import causes
 from tests.web import story
 from tests.web.company import Company
 from tests.web.conftest import sign_in
 from tests.web.test_mail_html import ATTACKS
+from web.app import create_app
+from workers.queue import QueueDown
 
 pytestmark = pytest.mark.browser
 
@@ -30,6 +34,11 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "connect": lambda _: "/connect",
     "settings": lambda _: "/settings",
     "not-found": lambda _: "/contacts/99999",
+    "not-yours": lambda _: "/mailboxes/2/journal",
+    "not-connected": lambda _: "/connect/google/callback?state=x",
+    "not-set-up": lambda _: "/connect/microsoft?address=ana@acme.test",
+    "agreed": lambda _: "/connect/microsoft/callback?admin_consent=True",
+    "reconnect": lambda _: "/mailboxes/1/reconnect",
 }
 
 
@@ -65,6 +74,37 @@ def test_every_page_is_fit_for_everybody(told, at_desk, site, size, scheme):
         if found:
             findings[name] = found
     assert findings == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_banner_of_a_stopped_mailbox_is_fit_for_everybody(
+    told, live_company, at_desk, site, scheme
+):
+    live_company.stop("ana@acme.test", causes.ADMIN_BLOCKED)
+    at_desk.emulate_media(color_scheme=scheme)
+    for width in (1280, 360):
+        at_desk.set_viewport_size({"width": width, "height": 740})
+        for path in ("/contacts", "/mailboxes", "/why", "/mailboxes/1/reconnect"):
+            at_desk.goto(site + path)
+            at_desk.wait_for_timeout(300)
+            expect(at_desk.get_by_label("A mailbox needs you")).to_be_visible()
+            assert serious(at_desk) == []
+            assert at_desk.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("x"), QueueDown("x")], ids=["500", "503"])
+def test_the_page_of_a_fault_is_fit_for_everybody(page, live_settings, serve, fault):
+    def fail() -> None:
+        raise fault
+
+    def broken(url: str) -> Flask:
+        app = create_app(live_settings(url))
+        app.view_functions["sign_in"] = fail
+        return app
+
+    page.goto(serve(broken) + "/sign-in")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert serious(page) == []
 
 
 def test_the_sign_in_page_is_fit_for_everybody(page, site):

@@ -11,8 +11,9 @@ from sqlalchemy import insert
 from crm.store import accounts
 from crm.tables import Account
 from tests.web import story
-from tests.web.company import HASH
+from tests.web.company import HASH, PASSWORD
 from tests.web.conftest import Client
+from web import signin
 from web.app import ROUTES
 
 HUGE = "99999999999999999999999"
@@ -153,8 +154,6 @@ def test_after_sign_in_nobody_is_sent_to_a_provider_without_a_click(company, cli
 
 
 def test_a_link_while_redis_is_down_can_be_used_later(company, make_app, web_settings):
-    from web import signin
-
     client = Client(make_app({"redis_url": "redis://127.0.0.1:1"}))
     assert client.get(signin.link(web_settings, "ben@acme.test")).status_code == 503
 
@@ -173,3 +172,27 @@ def test_a_page_says_that_the_database_is_down(company, make_app):
         assert answer.status_code == 503, path
         assert "A part of the service does not answer" in answer.text
         assert "127.0.0.1" not in answer.text
+
+
+def test_an_administrator_who_is_no_user_is_thanked(company, client):
+    path = "/connect/microsoft/callback?admin_consent=True&tenant=t"
+    assert "may connect now" in client.get(path).text
+    assert "was not given" in client.get(f"{path}&error=access_denied").text
+
+
+def test_behind_a_proxy_one_caller_does_not_use_up_the_tries_of_all(company, client):
+    for n in range(41):
+        behind = {"X-Forwarded-For": "10.0.0.9, 203.0.113.7"}
+        data = {"address": f"u{n}@acme.test", "password": "x"}
+        status = client.post("/sign-in", data, headers=behind).status_code
+    assert status == 429
+    mine = {"X-Forwarded-For": "203.0.113.7, 198.51.100.2"}
+    right = {"address": "ana@acme.test", "password": PASSWORD}
+    assert client.post("/sign-in", right, headers=mine).status_code == 302
+
+
+def test_a_caller_from_elsewhere_is_not_believed(app):
+    with app.test_request_context(
+        environ_base={"REMOTE_ADDR": "8.8.8.8"}, headers={"X-Forwarded-For": "1.1.1.1"}
+    ):
+        assert signin.caller() == "8.8.8.8"
