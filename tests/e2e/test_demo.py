@@ -30,3 +30,11 @@ def test_the_story_ends_as_it_must(tmp_path: Path) -> None:
     ):
         assert any(all(word in line for word in words) for line in lines), words
     assert any("duplicate" in line for line in lines)
+    assert_nothing_private(next(tmp_path.rglob("log")).read_text())
+
+
+def assert_nothing_private(log: str) -> None:
+    """The log of a whole installation: no address, subject, token, code or state."""
+    for word in ("@", "Offer 12", "Plan for May", "Invoice 7", "ya29", "eyJ", "Bearer",
+                 "code=", "state=", "oken=", "deltatoken"):  # fmt: skip
+        assert word not in log, word
