@@ -39,8 +39,9 @@ _COPIES = select(JournalRow.id).where(
 def after_logging(
     conn: Connection, account_id: int, message_digests: Collection[str], now: datetime
 ) -> set[int]:
-    """E-mails with these Message-IDs have just been logged, or moved to another thread: judge again what was refused and refers
-    to one of them, and other copies of them. Gives the mailboxes concerned."""
+    """E-mails with these Message-IDs have just been logged, or moved to another thread: judge again
+    what was refused and refers to one of them, and other copies of them. Gives the mailboxes
+    concerned."""
     touched: set[int] = set()
     for some in sql.chunks(sorted(message_digests)):
         values = {"account": account_id, "some": some}

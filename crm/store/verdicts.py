@@ -35,7 +35,6 @@ _REMOVE = (
         PendingMessage.mailbox_id == _MAILBOX,
         sql.among(PendingMessage.provider_id),
     )
-    .returning(PendingMessage.provider_id, PendingMessage.reason)
 )
 
 

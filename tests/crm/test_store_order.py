@@ -47,6 +47,16 @@ def test_a_new_contact_finds_the_e_mails_they_were_written(world):
     assert ids(world.timeline(world.contact(PIA))) == [messages(1)]
 
 
+def test_a_recipient_who_becomes_a_contact_gains_what_they_were_in_copy_of(world):
+    ana = world.mailbox()
+    world.contact(ZOE)
+    world.settle(ana, world.sent(1))
+    root = world.root(ana, world.reply(2, None).message.headers)
+    world.settle(ana, cc(world.reply(2, root), PIA))
+    world.settle(ana, world.sent(3, [PIA]))
+    assert ids(world.timeline(world.contact_id(PIA))) == [messages(3), messages(2)]
+
+
 def test_a_root_whose_recipient_becomes_a_contact_appears_on_their_company(world):
     ana = world.mailbox()
     world.settle(ana, cc(world.sent(1), PIA))

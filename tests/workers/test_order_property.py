@@ -30,9 +30,9 @@ from workers.queue import Queue
 
 ANA = "ana@acme.test"
 OTHER = "ana@acme.example"  # her second mailbox
-MARIA, BOB, ZOE, PIA = "maria@globex.test", "bob@globex.test", "zoe@x.test", "pia@y.test"
-KNOWN = (MARIA, BOB)
-OUTSIDE = (*KNOWN, ZOE, PIA)
+MARIA, ZOE, PIA = "maria@globex.test", "zoe@x.test", "pia@y.test"
+KNOWN = (MARIA,)
+OUTSIDE = (MARIA, ZOE, PIA)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def conversations(draw: st.DrawFn) -> list[Mail]:
                 tuple(outside) if sent else (ANA, *outside[1:]),
                 in_reply_to,
                 chain,
-                sent and draw(st.booleans()),
+                sent and draw(st.sampled_from((True, True, False))),
                 boxes[:1] if sent else boxes,
             )
         )
@@ -157,7 +157,7 @@ def offices(
 
 
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
