@@ -1,1 +1,1 @@
-""""""
+"""A pretend Google and Microsoft that the product meets over sockets only."""

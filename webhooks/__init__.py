@@ -1,1 +1,1 @@
-""""""
+"""What providers call: verify, parse, ring the bell, answer. Imports no provider SDK."""

@@ -1,1 +1,1 @@
-""""""
+"""Gmail, by google-api-python-client."""

@@ -1,1 +1,1 @@
-""""""
+"""Microsoft 365 and Exchange Online, by Microsoft Graph."""
