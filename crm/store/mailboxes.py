@@ -331,12 +331,8 @@ def _open_period(conn: Connection, account_id: int, mailbox_id: int, now: dateti
     if conn.execute(is_open).first() is None:
         since = now.replace(microsecond=0)
         row = {"account_id": account_id, "mailbox_id": mailbox_id, "since": since, "until": None}
-        opened = sql.insert(conn, table).values(row)
-        conn.execute(
-            opened.on_conflict_do_update(
-                index_elements=[table.mailbox_id, table.since], set_={"until": None}
-            )
-        )
+        opened, key = sql.insert(conn, table).values(row), [table.mailbox_id, table.since]
+        conn.execute(opened.on_conflict_do_update(index_elements=key, set_={"until": None}))
 
 
 def _close_period(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> None:

@@ -28,13 +28,10 @@ _IDS = _ROWS.with_only_columns(JournalRow.provider_id, JournalRow.id).where(
 _FORGET = delete(JournalReference).where(
     sql.held(JournalReference), JournalReference.journal_id.in_(_ROWS)
 )
-_REMOVE = (
-    delete(PendingMessage)
-    .where(
-        sql.held(PendingMessage),
-        PendingMessage.mailbox_id == _MAILBOX,
-        sql.among(PendingMessage.provider_id),
-    )
+_REMOVE = delete(PendingMessage).where(
+    sql.held(PendingMessage),
+    PendingMessage.mailbox_id == _MAILBOX,
+    sql.among(PendingMessage.provider_id),
 )
 
 
