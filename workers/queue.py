@@ -133,6 +133,10 @@ class Queue:
         self._ask(self._redis.sadd, REWATCH, mailbox_id)
         self.wake(mailbox_id)
 
+    def keep_rewatch(self, mailbox_id: int) -> None:
+        """As `rewatch`, without ringing: the next run that looks at watches finds it."""
+        self._ask(self._redis.sadd, REWATCH, mailbox_id)
+
     def take_rewatch(self, mailbox_id: int) -> bool:
         """Whether `rewatch` was asked for since the last call."""
         return bool(self._ask(self._redis.srem, REWATCH, mailbox_id))

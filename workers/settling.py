@@ -6,17 +6,28 @@ e-mail, or as a pending row; only then does the cursor move past it, in the same
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
+from crm.database import OperationalError
 from crm.kinds import kind
 from crm.model import Context, Headers, Place, Ref, Verdict
 from crm.rules.decide import decide, refuse_by_place
 from crm.store import settle
-from crm.store.settle import Contexts, Later, Logged, Outcome, Refused, Run, Seen
+from crm.store.settle import Contexts, Later, LeaseLost, Logged, Outcome, Refused, Run, Seen
 from infra.metrics import counter
-from providers.client import Gone, Item, MailClient, Page, ProviderError, Retry
+from providers.client import (
+    CursorExpired,
+    Gone,
+    Item,
+    MailClient,
+    Operator,
+    Page,
+    ProviderError,
+    Reconnect,
+    Retry,
+)
 from workers.queue import QueueDown
 from workers.runtime import Runtime
 from workers.times import after_failure
@@ -28,8 +39,9 @@ MESSAGES = counter(
 )
 
 BATCH = 25  # messages a transaction; the lease is renewed with each
-GONE_ATTEMPTS = 3  # a message just announced may not be readable yet; after these it is gone
-MOST_ATTEMPTS = 12  # then a person must look
+GONE_ATTEMPTS = 4  # a message just announced may not be readable yet; after these it is gone
+MOST_ATTEMPTS = 60  # two days of them; then a person must look
+NOT_A_MESSAGES = (LeaseLost, OperationalError, Reconnect, Operator, CursorExpired)
 
 
 @dataclass
@@ -83,15 +95,56 @@ class Settling:
     def _headers(self, items: Sequence[Item], outcomes: list[Outcome]) -> list[Headers]:
         """Headers of `items`, oldest first; what is gone goes to `outcomes`."""
         missing = [item.ref for item in items if item.headers is None]
-        read = dict(zip(missing, self.client.headers(missing), strict=True)) if missing else {}
+        read = self._read(missing, outcomes) if missing else {}
         found = []
         for item in items:
+            if item.headers is None and item.ref not in read:
+                continue  # it cannot be read, and `outcomes` says so
             headers = item.headers or read[item.ref]
             if headers is None:
                 outcomes.append(self._gone(item.ref))
             else:
                 found.append(headers)
         return sorted(found, key=lambda each: each.received_at)
+
+    def _read(self, refs: Sequence[Ref], outcomes: list[Outcome]) -> dict[Ref, Headers | None]:
+        """Headers of `refs`; one by one where together they cannot be had, so that a message that
+        can never be read becomes pending and its neighbours go on."""
+        try:
+            return dict(zip(refs, self.client.headers(refs), strict=True))
+        except NOT_A_MESSAGES:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged, or raised again, by `_unreadable`
+            if len(refs) == 1:
+                outcomes.append(self._unreadable(refs[0], error))
+                return {}
+        read: dict[Ref, Headers | None] = {}
+        for ref in refs:
+            try:
+                read[ref] = self.client.headers([ref])[0]
+                self.failures = 0
+            except NOT_A_MESSAGES:
+                raise
+            except Exception as error:  # noqa: BLE001 - likewise
+                try:
+                    outcomes.append(self._unreadable(ref, error))
+                except Retry:
+                    self._commit(outcomes, None)  # so that the next run gets past this message
+                    raise
+        return read
+
+    def _unreadable(self, ref: Ref, error: Exception) -> Outcome:
+        """What becomes of a message that cannot be read. Raises a Retry that is not its fault."""
+        if isinstance(error, Gone):
+            return self._gone(ref)
+        if isinstance(error, Retry):
+            self.failures += 1
+            if self.failures > 1:  # the provider cannot answer
+                raise error
+            return self._later(ref, "error", error, error.after)
+        name = type(error).__name__
+        log.error("message failed", mailbox=self.run.mailbox.id, error=name, exc_info=error)
+        return self._later(ref, "error", error, None)
 
     def _judge(self, headers: Sequence[Headers]) -> list[Outcome]:
         """Outcomes of `headers`. What answers a message of this very batch is judged after that one
@@ -111,10 +164,23 @@ class Settling:
             except ProviderError:
                 self._commit(outcomes, None)  # what was read need not be asked for again
                 raise
+            if isinstance(outcome, Logged) and outcome.message.headers.answers != each.answers:
+                self._commit(outcomes, None)
+                outcomes, logging = [], set()
+                outcome = self._with_its_thread(outcome)
+                contexts, already = self._load(headers)
             if isinstance(outcome, Logged):
                 logging.add(each.message_id)
             outcomes.append(outcome)
         return outcomes
+
+    def _with_its_thread(self, logged: Logged) -> Logged:
+        """`logged` in the thread that it answers: a listing need not tell of it (Graph's sent mail),
+        but the whole message does."""
+        headers = logged.message.headers
+        contexts, _ = self._load([headers])
+        verdict = decide(headers, contexts.of(headers))
+        return replace(logged, verdict=verdict) if verdict.logged else logged
 
     def _load(self, headers: Sequence[Headers]) -> tuple[Contexts, dict[str, int]]:
         with self.runtime.database.read() as conn:
@@ -143,10 +209,7 @@ class Settling:
         except Gone:
             return self._gone(headers.ref)
         except Retry as error:
-            self.failures += 1
-            if self.failures > 1:  # not this message's fault: the provider cannot answer
-                raise
-            return self._later(headers.ref, "error", error, error.after)
+            return self._unreadable(headers.ref, error)
         self.failures = 0
         return Logged(verdict, message, kind(message.headers))
 
@@ -163,6 +226,30 @@ class Settling:
         return Later(ref, reason, type(error).__name__, next_at)
 
     def _commit(self, outcomes: Sequence[Outcome], cursor: str | None) -> None:
+        """Store `outcomes`; one by one where together they cannot be, so that a message that the
+        database does not take becomes pending and its neighbours go on."""
+        try:
+            self._store(outcomes, cursor)
+        except NOT_A_MESSAGES:
+            raise
+        except Exception:
+            if not outcomes:
+                raise
+            for outcome in outcomes:
+                self._store_alone(outcome)
+            self._store((), cursor)
+
+    def _store_alone(self, outcome: Outcome) -> None:
+        try:
+            self._store([outcome], None)
+        except NOT_A_MESSAGES:
+            raise
+        except Exception as error:
+            mailbox, name = self.run.mailbox.id, type(error).__name__
+            log.exception("message not stored", mailbox=mailbox, error=name)
+            self._store([self._later(_ref(outcome), "error", error, None)], None)
+
+    def _store(self, outcomes: Sequence[Outcome], cursor: str | None) -> None:
         with self.runtime.database.begin() as conn:
             done = settle.commit(conn, self.run, outcomes, self.runtime.clock(), cursor)
         for outcome in outcomes:
@@ -171,6 +258,12 @@ class Settling:
         with suppress(QueueDown):  # the timetable rings them: commit wrote their wake_at
             if others:
                 self.runtime.queue.wake(*others)
+
+
+def _ref(outcome: Outcome) -> Ref:
+    if isinstance(outcome, Logged):
+        return outcome.message.headers.ref
+    return outcome.headers.ref if isinstance(outcome, Seen) else outcome.ref
 
 
 def _labels(outcome: Outcome) -> tuple[str, str]:

@@ -8,14 +8,16 @@ died is rung again by the timetable.
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
+from crm.database import OperationalError
 from crm.store import mailboxes, settle
 from crm.store.mailboxes import LeaseLost, Mailbox
+from infra.metrics import counter
 from providers.client import (
     CursorExpired,
     MailClient,
@@ -28,12 +30,17 @@ from providers.client import (
 from workers.queue import QueueDown
 from workers.runtime import Runtime
 from workers.settling import Settling
-from workers.times import OVERLAP, after_failure, quiet
-from workers.watches import refresh
+from workers.times import OVERLAP, after_failed_runs, after_failure, quiet
+from workers.watches import AGAIN, refresh
 
 log = structlog.get_logger(__name__)
 
+FAILURES = counter(
+    "replylog_run_failures_total", "Runs that ended early, by class of the error", ["error"]
+)
+
 LEASE = timedelta(seconds=45)
+SILENT_BEATS = 20  # a lease is not renewed for ever for a run that hangs
 RECHECK = timedelta(seconds=3)  # a push can outrun its listing; Gmail drops pushes within a second
 OPERATOR_PAUSE = timedelta(minutes=15)
 JUDGED_AGAIN_ROUNDS = (
@@ -84,6 +91,11 @@ class Running:
     stopping: threading.Event
     rung: bool  # by a push or a person, not by the timetable
     settled_at: datetime | None = None  # everything received before is settled; None: as it was
+    beats: int = 0  # renewals of the lease since the run last moved
+
+    @property
+    def held(self) -> settle.Run:
+        return settle.Run(self.mailbox, self.token, LEASE, self.runtime.secrets)
 
     def guarded(self) -> datetime | None:
         """The run, with every failure turned into what the mailbox needs next; when to wake it."""
@@ -94,7 +106,8 @@ class Running:
         try:
             client = self.runtime.open_client(self.mailbox)
             try:
-                return self._run(client)
+                with self._heartbeat():
+                    return self._run(client)
             finally:
                 client.close()
         except LeaseLost:
@@ -103,20 +116,51 @@ class Running:
         except Stopped:
             return now
         except ProviderError as error:
+            name = type(error).__name__
+            log.warning("provider refused", mailbox=self.mailbox.id, error=name, cause=str(error))
+            return self._failed(error)
+        except OperationalError:  # the database is away: the lease ends by itself
+            raise
+        except Exception as error:
+            log.exception("run failed", mailbox=self.mailbox.id, error=type(error).__name__)
             return self._failed(error)
 
+    @contextmanager
+    def _heartbeat(self) -> Iterator[None]:
+        """Renew the lease while the run waits for its provider. Otherwise a provider that is slow
+        for longer than a lease would hand the mailbox from run to run, and none would get on."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(LEASE.total_seconds() / 3) and self.beats < SILENT_BEATS:
+                self.beats += 1
+                try:
+                    with self.runtime.database.begin() as conn:
+                        settle.commit(conn, self.held, (), self.runtime.clock())
+                except LeaseLost:
+                    return
+                except OperationalError:
+                    continue
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
     def _run(self, client: MailClient) -> datetime | None:
-        refresh(self.runtime, self.mailbox, self.token, client)
+        complete = refresh(self.runtime, self.mailbox, self.token, client)
         began = self.runtime.clock()
-        run = settle.Run(self.mailbox, self.token, LEASE, self.runtime.secrets)
-        settling = Settling(self.runtime, run, client)
+        settling = Settling(self.runtime, self.held, client)
         found = 0
         for page in self._pages(client):
             found += len(page.items)
             for batch, cursor in settling.batches(page):
                 self._go_on()
                 settling.settle(batch, cursor)
-        self.settled_at = began
+        self.settled_at = began if complete else None
         for _ in range(JUDGED_AGAIN_ROUNDS):
             self._go_on()
             if not settling.settle_pending():
@@ -124,6 +168,7 @@ class Running:
         return self._next_wake(found)
 
     def _go_on(self) -> None:
+        self.beats = 0
         if self.stopping.is_set():
             raise Stopped
 
@@ -145,23 +190,28 @@ class Running:
             current = mailboxes.by_id(conn, self.mailbox.id)
         soon = now + RECHECK if self.rung or found else quiet(now)
         renewal = current.renew_at if current else None
+        if renewal and renewal <= now:  # it could not be done in this run
+            renewal = now + AGAIN
         return min(when for when in (soon, pending, renewal) if when is not None)
 
-    def _failed(self, error: ProviderError) -> datetime | None:
+    def _failed(self, error: Exception) -> datetime | None:
+        """Stop or block the mailbox, unless it is another run's by now, or connected again."""
+        FAILURES.labels(type(error).__name__).inc()
         now = self.runtime.clock()
-        name = type(error).__name__
-        log.warning("provider refused", mailbox=self.mailbox.id, error=name, cause=str(error))
-        if isinstance(error, Reconnect):
-            with self.runtime.database.begin() as conn:
+        until = None if isinstance(error, Reconnect) else now + self._pause(error)
+        with suppress(LeaseLost), self.runtime.database.begin() as conn:
+            settle.commit(conn, self.held, (), now)
+            if isinstance(error, Reconnect):
                 account_id = self.mailbox.account_id
                 mailboxes.need_reconnect(conn, account_id, self.mailbox.id, error.cause, now)
-            return None
-        if isinstance(error, Operator):
-            until = now + OPERATOR_PAUSE
-        elif isinstance(error, Retry):
-            until = now + after_failure(error.after, attempts=0)
-        else:
-            until = now + after_failure(None, attempts=3)
-        with self.runtime.database.begin() as conn:
-            mailboxes.block(conn, self.mailbox, until)
+            else:
+                mailboxes.block(conn, self.mailbox, until)
         return until
+
+    def _pause(self, error: Exception) -> timedelta:
+        if isinstance(error, Operator):
+            return OPERATOR_PAUSE
+        if isinstance(error, Retry) and error.after is not None:
+            return after_failure(error.after, attempts=0)
+        good, blocked = self.mailbox.settled_at, self.mailbox.blocked_until
+        return after_failed_runs(blocked - good if blocked and good else timedelta())

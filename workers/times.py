@@ -3,7 +3,7 @@
 import random
 from datetime import datetime, timedelta
 
-OVERLAP = timedelta(minutes=10)  # a listing since a time begins this much earlier
+OVERLAP = timedelta(days=1)  # a listing that repairs a lost cursor begins this much earlier
 QUIET = timedelta(minutes=10)  # a mailbox nobody rang is asked anyway
 FIRST_WAIT = timedelta(seconds=3)
 LONGEST_WAIT = timedelta(hours=1)
@@ -25,6 +25,12 @@ def after_failure(after: float | None, attempts: int) -> timedelta:
     if after is not None:
         return min(timedelta(seconds=max(after, 0.5)), PROVIDER_LIMIT)
     return jitter(min(FIRST_WAIT * 2 ** min(attempts, 20), LONGEST_WAIT))
+
+
+def after_failed_runs(failed_for: timedelta) -> timedelta:
+    """How long a mailbox rests whose runs have failed for so long: three seconds at first, then
+    ever longer, up to what a quiet one rests."""
+    return jitter(min(max(failed_for / 8, FIRST_WAIT), QUIET))
 
 
 def half_life(created: datetime, expires: datetime) -> datetime:

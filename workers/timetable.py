@@ -29,6 +29,7 @@ LEADER = timedelta(seconds=10)
 MOST_DUE = 500  # a tick; the rest is due a second later
 RETENTION = timedelta(days=30)  # of journal rows; what is logged stays on its timeline
 RETENTION_EVERY = timedelta(hours=1)
+FORGOTTEN_AT_ONCE = 1000  # a tick; the rest goes with the next ones
 
 
 class Timetable:
@@ -57,9 +58,9 @@ class Timetable:
     def _forget(self, now: datetime) -> None:
         if self._forgot_at is not None and now - self._forgot_at < RETENTION_EVERY:
             return
-        self._forgot_at = now
         with self._running.database.begin() as conn:
-            journal.forget(conn, now - RETENTION)
+            forgotten = journal.forget(conn, now - RETENTION, FORGOTTEN_AT_ONCE)
+        self._forgot_at = now if forgotten < FORGOTTEN_AT_ONCE else None
 
 
 def run(settings: Settings) -> None:

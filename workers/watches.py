@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from crm.database import OperationalError
 from crm.model import Folder, WatchState
 from crm.store import mailboxes, runs
-from crm.store.mailboxes import Mailbox
+from crm.store.mailboxes import LeaseLost, Mailbox
 from infra.metrics import counter
-from providers.client import MailClient, Operator, Retry
+from providers.client import CursorExpired, MailClient, ProviderError, Reconnect
 from workers.queue import QueueDown, Subscription
 from workers.runtime import Runtime
-from workers.times import OVERLAP, half_life, jitter
+from workers.times import half_life, jitter
 
 log = structlog.get_logger(__name__)
 
@@ -27,39 +28,62 @@ WATCH_FAILURES = counter(
 )
 
 FOLDERS_EVERY = timedelta(minutes=10)  # nothing announces a changed inbox rule
+UNFOLLOWED = 2 * FOLDERS_EVERY  # a rule may be that old, and the provider's clock behind ours
 LONGEST = timedelta(days=1)  # Gmail asks for a daily renewal, whatever the expiry says
 AGAIN = timedelta(minutes=5)
 
 
-def refresh(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) -> None:
-    """Read rules and folders, and renew what is past half its life, where that is due."""
+def refresh(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) -> bool:
+    """Read rules and folders, and renew what is past half its life, where that is due.
+
+    False where the folders could not be read. They stay due then, and the caller must not move the
+    mailbox's settled time: a folder that is found to be followed is listed from that time on.
+    """
     now = runtime.clock()
     asked = False
     with suppress(QueueDown):
         asked = runtime.queue.take_rewatch(mailbox.id)
     if not asked and mailbox.renew_at is not None and mailbox.renew_at > now:
-        return
-    folders = _follow(runtime, mailbox, token, client)
+        return True
+    known = False
     try:
+        folders = _follow(runtime, mailbox, token, client)
+        known = True
         due = _watch(runtime, mailbox, folders, client, asked)
-    except (Retry, Operator) as error:
-        log.warning("no watch", mailbox=mailbox.id, error=type(error).__name__, cause=str(error))
-        WATCH_FAILURES.labels(mailbox.provider).inc()
-        due = now + jitter(AGAIN)
+    except (Reconnect, LeaseLost, OperationalError):
+        raise
+    except Exception as error:  # noqa: BLE001 - mail can be read all the same
+        _failed(mailbox, error, "no watch" if known else "no folders")
+        due = now + jitter(AGAIN) if known else now
+        if asked:
+            with suppress(QueueDown):
+                runtime.queue.keep_rewatch(mailbox.id)
     with runtime.database.begin() as conn:
         mailboxes.set_renew_at(conn, mailbox, due)
+    return known
+
+
+def _failed(mailbox: Mailbox, error: Exception, event: str) -> None:
+    cause = str(error) if isinstance(error, ProviderError) else ""
+    log.warning(event, mailbox=mailbox.id, error=type(error).__name__, cause=cause)
+    WATCH_FAILURES.labels(mailbox.provider).inc()
 
 
 def _follow(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) -> Sequence[Folder]:
-    """Make cursor and stored folders agree with the provider's rules."""
+    """Make cursor and stored folders agree with the provider's rules. Not only where the rules have
+    changed: a mailbox that is connected again has new folders and its old cursor."""
     folders = client.folders()
     with runtime.database.read() as conn:
         stored = mailboxes.folders(conn, mailbox.account_id, mailbox.id)
         current = mailboxes.by_id(conn, mailbox.id)
-    if set(folders) == set(stored) or current is None:
+    if current is None:
         return folders
-    since = (mailbox.settled_at or mailbox.created_at) - OVERLAP
-    moved = client.follow(folders, current.cursor, since)
+    since = (mailbox.settled_at or mailbox.created_at) - UNFOLLOWED
+    moved = current.cursor
+    with suppress(CursorExpired):  # the run then lists what came, and gets a cursor for all folders
+        moved = client.follow(folders, moved, since)
+    if moved == current.cursor and set(folders) == set(stored):
+        return folders
     with runtime.database.begin() as conn:
         runs.move_cursor(conn, mailbox, token, moved)
         mailboxes.set_folders(conn, mailbox.account_id, mailbox.id, folders)
@@ -102,7 +126,12 @@ def _old(state: WatchState, now: datetime) -> bool:
 
 
 def _remember(runtime: Runtime, mailbox: Mailbox, states: Sequence[WatchState]) -> None:
-    """Tell the web side of new subscriptions at once: Graph may notify before it asks."""
+    """Tell the web side of new announcements at once: they may come before it asks, or after it
+    was told of another mailbox at the address, or of none."""
+    if any(not state.provider_id for state in states):
+        with runtime.database.read() as conn:
+            same = [mailbox_id for _, mailbox_id in mailboxes.by_address(conn, mailbox.address)]
+        runtime.queue.remember_gmail(mailbox.address, same)
     for state in states:
         if state.provider_id and state.secret:
             known = Subscription(mailbox.id, mailboxes.secret_digest(state.secret))

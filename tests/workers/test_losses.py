@@ -1,0 +1,474 @@
+"""Ways in which a reply could be lost, each played once: consents, folders, poison, slowness."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from structlog.testing import capture_logs
+
+from crm.model import Folder, Headers, MailboxStatus, Message, Place, Ref, Tokens
+from crm.store import again, mailboxes
+from crm.store.mailboxes import NewMailbox
+from crm.tables import Email
+from providers.client import Cursor, Item, Page, Reconnect, Retry
+from providers.memory import MemoryClient
+from tests.workers.conftest import Office
+from workers import sync as runs
+from workers import timetable
+from workers.runtime import utc_now
+from workers.times import QUIET
+from workers.timetable import Timetable
+
+MARIA = "maria@globex.test"
+ROOT = "root-1@acme.test"
+INBOX, CLIENTS = Folder("inbox", "Inbox", "inbox"), Folder("clients", "Clients", "rule", "Maria")
+
+
+@pytest.fixture(autouse=True)
+def quiet_log() -> Iterator[None]:
+    with capture_logs():
+        yield
+
+
+@pytest.fixture
+def office(sqlite_office: Office) -> Office:
+    return sqlite_office
+
+
+@pytest.fixture
+def ana(office: Office) -> int:
+    """Ana's mailbox, with a logged mail to Maria, who is a contact."""
+    office.contact(MARIA)
+    mailbox = office.mailbox("ana@acme.test")
+    office.send(mailbox, MARIA, "Offer 12", ROOT)
+    office.sync(mailbox)
+    return mailbox
+
+
+def use(office: Office, make: Callable[[Any], MemoryClient]) -> None:
+    """Let runs work with the clients that `make` makes of a mailbox in memory."""
+    office._open = lambda mailbox: make(office.boxes[mailbox.id])  # type: ignore[method-assign]
+
+
+def connect(office: Office, address: str = "ana@acme.test", **more: Any) -> None:
+    """Connect a mailbox again, as the web side does."""
+    values: dict[str, Any] = {
+        "user_id": office.user(address),
+        "address": address,
+        "provider": "memory",
+        "tokens": Tokens("access-2", "refresh-2", office.clock + timedelta(hours=1)),
+        "cursor": "99",
+    }
+    with office.database.begin() as conn:
+        new = NewMailbox(**values | more)
+        mailboxes.connect(conn, office.account_id, new, office.secrets, office.clock)
+
+
+def before(office: Office, mailbox: int, method: str, act: Callable[[], None]) -> None:
+    """Do `act` once, just before the next call of `method`."""
+    box = office.boxes[mailbox]
+    original = box.enter
+
+    def enter(called: str) -> None:
+        if called == method:
+            box.enter = original  # type: ignore[method-assign]
+            act()
+        box.enter(called) if box.enter is not enter else original(called)
+
+    box.enter = enter  # type: ignore[method-assign]
+
+
+def reply(office: Office, mailbox: int, name: str, **more: Any) -> str:
+    return office.deliver(mailbox, MARIA, "Re: Offer 12", name, answers=ROOT, **more)
+
+
+# ---- consents
+
+
+def test_a_run_with_the_old_consent_cannot_stop_a_mailbox_that_is_connected_again(
+    office: Office, ana: int
+) -> None:
+    office.boxes[ana].refuse(Reconnect("revoked"), method="changes")
+    before(office, ana, "changes", lambda: connect(office))
+    office.sync(ana)
+    row = office.row(ana)
+    assert (row.status, row.cause) == (MailboxStatus.CONNECTED, "")
+    ref = reply(office, ana, "r@x")
+    office.settle(steps=3)
+    assert office.journal(ana)[ref] == ("logged", "reply")
+
+
+def test_a_run_at_the_old_provider_leaves_the_cursor_of_the_new_one_alone(
+    office: Office, ana: int
+) -> None:
+    reply(office, ana, "r@x")
+    before(office, ana, "message", lambda: connect(office, provider="gmail", cursor="new"))
+    office.sync(ana)
+    assert office.row(ana).cursor == "new"
+
+
+def test_another_persons_account_at_the_same_address_does_not_get_the_old_cursor(
+    office: Office, ana: int
+) -> None:
+    connect(office, subject="google-1")
+    kept = office.row(ana).cursor
+    connect(office, subject="google-1", cursor="later")
+    assert office.row(ana).cursor == kept
+    connect(office, subject="google-2", cursor="of the new account")
+    assert office.row(ana).cursor == "of the new account"
+
+
+def test_a_reply_in_the_second_of_connecting_is_not_too_early(office: Office) -> None:
+    office.contact(MARIA)
+    office.clock = office.clock.replace(microsecond=700_000)
+    ana = office.mailbox("ana@acme.test")
+    office.send(ana, MARIA, "Offer 12", ROOT)
+    office.clock = office.clock.replace(microsecond=0)  # Graph tells whole seconds
+    ref = reply(office, ana, "r@x")
+    office.clock += timedelta(seconds=1)
+    office.settle(steps=3)
+    assert office.journal(ana)[ref] == ("logged", "reply")
+
+
+# ---- followed folders and watches
+
+
+class FoldersClient(MemoryClient):
+    """Lists what carries the name of a folder that its cursor covers: `["inbox"]@7`."""
+
+    def changes(self, cursor: Cursor) -> Iterator[Page]:
+        covered, _, at = cursor.rpartition("@")
+        for page in super().changes(at or "0"):
+            shown = [one for one in page.items if self._in(one.ref.id) in json.loads(covered)]
+            yield Page(tuple(shown), f"{covered}@{page.cursor}")
+
+    def follow(self, folders: Sequence[Folder], cursor: Cursor, since: datetime) -> Cursor:
+        covered, _, at = cursor.rpartition("@")
+        wanted = [folder.id for folder in folders]
+        new = set(wanted) - set(json.loads(covered))
+        return f"{json.dumps(wanted)}@{0 if new else at}"
+
+    def _in(self, ref: str) -> str:
+        return next(iter(self.mailbox.messages[ref].labels), "inbox")
+
+
+def test_a_folder_that_became_followed_while_the_mailbox_was_away_is_listed(
+    office: Office, ana: int
+) -> None:
+    use(office, FoldersClient)
+    box = office.boxes[ana]
+    box.followed = (INBOX,)
+    at = office.row(ana).cursor
+    with office.database.begin() as conn:
+        mailboxes.set_folders(conn, office.account_id, ana, [INBOX])
+        conn.execute(
+            text("UPDATE mailbox SET cursor = :cursor WHERE account_id = 1"),
+            {"cursor": f'["inbox"]@{at}'},
+        )
+        mailboxes.need_reconnect(conn, office.account_id, ana, "revoked", office.clock)
+    box.followed = (INBOX, CLIENTS)
+    connect(office, folders=(INBOX, CLIENTS), cursor='["inbox", "clients"]@99')
+    ref = reply(office, ana, "r@x")
+    box.label(ref, "clients")
+    office.settle(steps=5)
+    assert office.journal(ana)[ref] == ("logged", "reply")
+
+
+def test_rules_that_cannot_be_read_do_not_stop_the_reading(office: Office, ana: int) -> None:
+    office.boxes[ana].refuse(Retry(None), method="folders", times=99)
+    office.clock += timedelta(days=2)
+    settled = office.row(ana).settled_at
+    ref = reply(office, ana, "r@x")
+    office.sync(ana)
+    assert office.journal(ana)[ref] == ("logged", "reply")
+    assert office.row(ana).settled_at == settled, "a folder may have become followed since"
+
+
+def test_a_watch_that_fails_in_an_unknown_way_does_not_stop_the_reading(
+    office: Office, ana: int
+) -> None:
+    before(office, ana, "watch", lambda: {}["expiration"])
+    office.clock += timedelta(days=2)
+    ref = reply(office, ana, "r@x")
+    office.sync(ana)
+    assert office.journal(ana)[ref] == ("logged", "reply")
+
+
+def test_the_wish_for_a_new_watch_outlives_a_provider_that_does_not_answer(
+    office: Office, ana: int
+) -> None:
+    office.boxes[ana].refuse(Retry(None), method="watch")
+    made = office.boxes[ana].calls["watch"]
+    office.queue.rewatch(ana)
+    office.sync(ana)
+    office.clock += timedelta(minutes=6)
+    office.settle(steps=3)
+    assert office.boxes[ana].calls["watch"] == made + 2
+
+
+def test_connecting_again_makes_the_watch_again_for_the_provider_has_ended_it(
+    office: Office, ana: int
+) -> None:
+    made = office.boxes[ana].calls["watch"]
+    with office.database.begin() as conn:
+        mailboxes.need_reconnect(conn, office.account_id, ana, "revoked", office.clock)
+    office.clock += timedelta(minutes=5)
+    connect(office)
+    office.settle(steps=3)
+    assert office.boxes[ana].calls["watch"] == made + 1
+
+
+# ---- poison
+
+
+class PoisonClient(MemoryClient):
+    """Cannot read the messages in `poison`: neither alone nor with others."""
+
+    poison: dict[str, Exception]
+
+    def headers(self, refs: Sequence[Ref]) -> Sequence[Headers | None]:
+        for ref in refs:
+            if ref.id in self.poison:
+                self.mailbox.enter("headers")
+                raise self.poison[ref.id]
+        return super().headers(refs)
+
+
+@pytest.fixture
+def poison(office: Office) -> dict[str, Exception]:
+    found: dict[str, Exception] = {}
+
+    def make(box: Any) -> MemoryClient:
+        client = PoisonClient(box)
+        client.poison = found
+        return client
+
+    use(office, make)
+    return found
+
+
+@pytest.mark.parametrize("error", [Retry(None), KeyError("internalDate")])
+@pytest.mark.parametrize("which", [(0,), (2, 3), (0, 1, 2, 3, 4)])
+def test_headers_that_cannot_be_read_hold_up_nobody_else(
+    office: Office, ana: int, poison: dict[str, Exception], error: Exception, which: Sequence[int]
+) -> None:
+    refs = [reply(office, ana, f"r{n}@x") for n in range(5)]
+    poison |= {refs[n]: error for n in which}
+    office.settle(steps=60)
+    good = reply(office, ana, "good@x")
+    office.settle(steps=60)
+    assert office.journal(ana)[good] == ("logged", "reply")
+    assert {office.journal(ana)[refs[n]] for n in which} == {("pending", "error")}
+    assert len(office.timeline()) == 1 + 1 + 5 - len(which)
+    poison.clear()
+    office.settle(steps=60, step=timedelta(minutes=2))
+    assert {office.journal(ana)[ref] for ref in refs} == {("logged", "reply")}
+
+
+def test_a_message_that_the_database_refuses_holds_up_nobody_else(office: Office, ana: int) -> None:
+    with office.database.begin() as conn:
+        conn.exec_driver_sql(
+            "CREATE TRIGGER poison BEFORE INSERT ON email WHEN NEW.message_id LIKE 'bad%'"
+            " BEGIN SELECT RAISE(ABORT, 'poison'); END"
+        )
+    names = ["r1@x", "bad1@x", "bad2@x", "r2@x"]
+    refs = {name: reply(office, ana, name) for name in names}
+    office.settle(steps=5)
+    good = reply(office, ana, "good@x")
+    office.settle(steps=5)
+    verdicts = {name: office.journal(ana)[ref][0] for name, ref in refs.items()}
+    assert verdicts == {
+        "r1@x": "logged",
+        "bad1@x": "pending",
+        "bad2@x": "pending",
+        "r2@x": "logged",
+    }
+    assert office.journal(ana)[good] == ("logged", "reply")
+    with office.database.begin() as conn:
+        conn.exec_driver_sql("DROP TRIGGER poison")
+    office.settle(steps=60, step=timedelta(minutes=2))
+    assert {office.journal(ana)[ref] for ref in refs.values()} == {("logged", "reply")}
+
+
+def test_a_message_is_not_given_up_for_an_outage_of_hours(office: Office, ana: int) -> None:
+    ref = reply(office, ana, "r@x")
+    office.boxes[ana].refuse(Retry(None), method="message", times=10_000)
+    office.settle(steps=300, step=timedelta(minutes=2))
+    office.boxes[ana].faults.clear()
+    office.settle(steps=60, step=timedelta(minutes=2))
+    assert office.journal(ana)[ref] == ("logged", "reply")
+
+
+class StrangeClient(MemoryClient):
+    def changes(self, cursor: Cursor) -> Iterator[Page]:
+        self.mailbox.enter("changes")
+        raise KeyError("historyId")
+
+
+def test_a_mailbox_whose_runs_fail_in_an_unknown_way_is_tried_ever_more_rarely(
+    office: Office, ana: int
+) -> None:
+    box = office.boxes[ana]
+    use(office, StrangeClient)
+    reply(office, ana, "r@x")
+    box.calls.clear()
+    office.settle(steps=3 * 360, step=timedelta(seconds=10))
+    assert 6 <= box.calls["changes"] <= 60, "three hours"
+    wake_at = office.row(ana).wake_at
+    assert wake_at is not None
+    assert wake_at <= office.clock + QUIET
+    use(office, MemoryClient)
+    office.settle(steps=70, step=timedelta(seconds=10))
+    assert ("r@x", 1, 1) in office.timeline()
+
+
+def test_an_unreachable_provider_is_asked_ever_more_rarely(office: Office, ana: int) -> None:
+    box = office.boxes[ana]
+    box.refuse(Retry(None), method="changes", times=10_000)
+    box.calls.clear()
+    office.settle(steps=6 * 60, step=timedelta(seconds=10))
+    assert 6 <= box.calls["changes"] <= 60, "an hour"
+
+
+# ---- threads
+
+
+class BareSentClient(MemoryClient):
+    """As Graph lists: headers come with the listing, but sent mail without what it answers."""
+
+    def _items(self, refs: Sequence[str]) -> tuple[Item, ...]:
+        items = super()._items(refs)
+        found = super().headers([item.ref for item in items])
+        return tuple(
+            Item(item.ref, item.place, self._bare(headers))
+            for item, headers in zip(items, found, strict=True)
+        )
+
+    @staticmethod
+    def _bare(headers: Headers | None) -> Headers | None:
+        if headers is None or headers.place is not Place.SENT:
+            return headers
+        return replace(headers, in_reply_to=(), references=())
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_ticked_answer_joins_its_thread_though_the_listing_hides_what_it_answers(
+    office: Office, ana: int, at_once: bool
+) -> None:
+    use(office, BareSentClient)
+    first = office.deliver(ana, MARIA, "Re: Offer 12", "r1@x", answers=ROOT)
+    office.clock += timedelta(minutes=1)
+    if not at_once:
+        office.sync(ana)
+    office.send(ana, MARIA, "Re: Offer 12", "a1@acme.test", answers="r1@x")
+    office.clock += timedelta(minutes=1)
+    last = office.deliver(ana, MARIA, "Re: Offer 12", "r2@x", answers="a1@acme.test")
+    office.sync(ana)
+    assert {office.journal(ana)[ref] for ref in (first, last)} == {("logged", "reply")}
+    query = select(Email.thread_id).where(Email.account_id == office.account_id)
+    assert len(office.rows(query)) == 4
+    assert len(set(office.rows(query))) == 1
+
+
+# ---- judging again
+
+
+def test_a_root_that_is_logged_while_its_reply_is_judged_once_more_is_not_missed(
+    office: Office, ana: int
+) -> None:
+    second = office.mailbox("ana@acme.example", user="ana@acme.test")
+    orphan = office.deliver(ana, MARIA, "Re: Offer 14", "o@x", answers="late@acme.test")
+    office.sync(ana)
+    assert office.rules(ana)[orphan] == "unknown-thread"
+    office.send(second, MARIA, "Offer 14", "late@acme.test")
+    office.boxes[ana].label(orphan, "Important")  # so it is judged again
+    office.clock += timedelta(minutes=1)
+    reply(office, ana, "r@x")
+    before(office, ana, "message", lambda: office.sync(second))
+    office.sync(ana)
+    office.settle(steps=5)
+    assert office.journal(ana)[orphan] == ("logged", "reply")
+
+
+def test_a_mailbox_to_be_judged_again_is_not_rung_over_and_over_while_a_run_holds_it(
+    office: Office, ana: int
+) -> None:
+    office.settle(steps=10)
+    with office.database.begin() as conn:
+        held = mailboxes.take_lease(conn, ana, "a run", office.clock, timedelta(seconds=45))
+        again.wake(conn, office.account_id, [ana], office.clock)
+        assert mailboxes.due(conn, office.clock, 10) == []
+        assert held is not None
+        mailboxes.release(conn, held, "a run", office.clock, office.clock + timedelta(hours=1))
+        assert mailboxes.due(conn, office.clock, 10) == [(office.account_id, ana)]
+
+
+# ---- leases
+
+
+class SlowClient(MemoryClient):
+    def message(self, ref: Ref) -> Message:
+        time.sleep(0.4)
+        return super().message(ref)
+
+
+def test_a_slow_provider_does_not_cost_a_run_its_lease(
+    office: Office, ana: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "LEASE", timedelta(seconds=0.9))
+    use(office, SlowClient)
+    refs = [reply(office, ana, f"r{n}@x") for n in range(6)]
+    runtime = replace(office.runtime, clock=utc_now)
+    thread = threading.Thread(target=runs.sync, args=(runtime, ana, threading.Event()))
+    thread.start()
+    rung = []
+    time.sleep(0.2)
+    while thread.is_alive():
+        with office.database.read() as conn:
+            rung += mailboxes.due(conn, utc_now(), 10)
+        time.sleep(0.05)
+    thread.join()
+    assert all(ref in office.journal(ana) for ref in refs)
+    assert len(rung) <= 2, "only what the end of the run leaves due"
+
+
+# ---- what is kept
+
+
+def test_a_busy_installation_forgets_refused_mail_in_time(
+    office: Office, ana: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timetable, "FORGOTTEN_AT_ONCE", 2)
+    for n in range(7):
+        office.deliver(ana, "zoe@stranger.test", "New", f"n{n}@x")
+    office.sync(ana)
+    office.clock += timedelta(days=31)
+    leader = Timetable(office.runtime)
+    for _ in range(8):
+        leader.tick()
+        office.clock += timedelta(seconds=1)
+    assert office.journal(ana) == {}
+
+
+def test_an_expired_cursor_is_repaired_from_a_day_before_the_last_good_time(
+    office: Office, ana: int
+) -> None:
+    asked: list[datetime] = []
+
+    class Recording(MemoryClient):
+        def since(self, when: datetime) -> Iterator[Page]:
+            asked.append(when)
+            return super().since(when)
+
+    use(office, Recording)
+    settled = office.row(ana).settled_at
+    office.boxes[ana].expire()
+    office.sync(ana)
+    assert settled is not None
+    assert asked == [settled - timedelta(days=1)]
