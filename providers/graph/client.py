@@ -1,8 +1,8 @@
 """Microsoft 365 and Exchange Online mail through Microsoft Graph.
 
-Known limits of Graph that nothing here can mend, and what covers them:
+Known limits of Graph that nothing here can mend, and that only a listing of the whole mailbox would:
 - A message that arrives in a folder, leaves it and comes back between two listings is reported as
-  removed and never again; the nightly audit reads the mailbox without the folders' changes.
+  removed and never again. One that leaves for a folder that is not followed has no journal row.
 - A message received before a folder was first followed and moved into it later may never show.
   Received before the mailbox was connected, it is refused as `disconnected` anyway.
 - A listing tells nothing of In-Reply-To and References of sent mail: they are in `headers` and
