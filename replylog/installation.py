@@ -15,6 +15,7 @@ import requests
 from crm.database import Database
 from crm.store import accounts, contacts
 from crm.store.accounts import NewUser
+from infra import redis_server
 from infra.children import end_with_parent
 from infra.secrets import Secrets
 from infra.settings import PREFIX, Settings, load
@@ -32,12 +33,13 @@ def installation(environment: Mapping[str, str]) -> Iterator[Settings]:
     """`replylog all` with these settings and no others, with the story's people, answering.
 
     Changes this process's own REPLYLOG_ variables, too: what it does beside the child must use the
-    same. Raises Failed when it does not answer.
+    same. Raises Failed when it does not answer, RedisServerError where there is no Redis for it.
     """
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     os.environ.update(environment)
     settings = load(env_file=None)
+    redis_server.locate()
     roles.upgrade(settings)
     seed(settings)
     with (settings.var / "log").open("wb") as log:
@@ -51,7 +53,7 @@ def installation(environment: Mapping[str, str]) -> Iterator[Settings]:
             preexec_fn=end_with_parent,
         )
     try:
-        wait("replylog answers", lambda: _ready(settings.public_url))
+        wait("replylog answers", lambda: _ready(settings.public_url, process))
         yield settings
     finally:
         process.terminate()
@@ -92,7 +94,9 @@ def wait(what: str, done: Callable[[], bool], seconds: float = PATIENCE) -> None
         time.sleep(0.05)
 
 
-def _ready(url: str) -> bool:
+def _ready(url: str, process: "subprocess.Popen[bytes]") -> bool:
+    if process.poll() is not None:
+        raise Failed(f"replylog ended with {process.returncode} before it answered")
     with suppress(requests.RequestException):
         return requests.get(f"{url}/readyz", timeout=2).ok
     return False

@@ -115,7 +115,17 @@ def test_an_awkward_folder_gets_a_socket_elsewhere_that_only_we_can_reach(
     assert server.socket.parent.stat().st_mode & 0o777 == 0o700
     assert " " not in str(server.socket)  # redis-py cannot read CLIENT INFO otherwise
     server.stop()
+    assert not server.socket.parent.exists()
     assert start(tmp_path / name).socket == server.socket
+
+
+def test_a_folder_that_somebody_else_put_there_is_not_used(start, tmp_path: Path):
+    first = start(tmp_path / "a folder")
+    first.stop()
+    first.socket.parent.symlink_to(tmp_path)
+
+    assert start(tmp_path / "a folder").socket.parent != first.socket.parent
+    first.socket.parent.unlink()
 
 
 def test_a_server_that_cannot_start_is_one_sentence(monkeypatch, tmp_path: Path):
