@@ -76,7 +76,7 @@ def _install(kind: str) -> None:
     print(f"Installing what {lock.name} names (a minute or two) ...", flush=True)
     _run(
         [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check",
-         "--no-input", "--require-hashes", "--requirement", lock.name],
+         "--no-input", "--no-compile", "--require-hashes", "--requirement", lock.name],
         "pip could not install it; is the package index reachable?",
     )  # fmt: skip
     for other in VENV.glob("installed-*"):  # the two locks may differ in a version
