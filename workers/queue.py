@@ -210,6 +210,6 @@ def _drain_job_fields(redis: Redis) -> str:
         status=JobStatus.QUEUED,
     )
     fields = {**job.to_dict(), "data": job.data}  # not compressed: RQ reads it either way
-    encode = redis.get_encoder().encode  # type: ignore[no-untyped-call] # as HSET has it
-    parts = [encode(part) for name in fields.keys() - _TIMES for part in (name, fields[name])]
-    return json.dumps([part.decode() for part in parts])
+    encoder: Any = redis.get_encoder()  # as HSET has it
+    parts = [part for name in fields.keys() - _TIMES for part in (name, fields[name])]
+    return json.dumps([encoder.encode(part).decode() for part in parts])

@@ -4,7 +4,6 @@ Runs over a mailbox are in `crm.store.runs`, folders and watches in `crm.store.w
 functions can be called from here as well.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,7 +23,7 @@ from sqlalchemy import (
 
 from crm.addresses import normalise
 from crm.model import Folder, MailboxKind, MailboxStatus, Period, Tokens, VerdictKind
-from crm.store import sql
+from crm.store import sql, token_rows
 from crm.store.mailbox_rows import COLUMNS, Mailbox, mailbox_of
 from crm.store.runs import (
     LeaseLost,
@@ -35,6 +34,7 @@ from crm.store.runs import (
     renew_lease,
     take_lease,
 )
+from crm.store.token_rows import NotConnected, save_tokens, tokens
 from crm.store.watching import (
     folders,
     secret_digest,
@@ -59,10 +59,6 @@ _PERIODS = (
     .where(sql.held(ConnectedPeriod), ConnectedPeriod.mailbox_id == bindparam("mailbox"))
     .order_by(ConnectedPeriod.since)
 )
-
-
-class NotConnected(Exception):
-    """The mailbox has no tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +92,8 @@ def connect(
     """Connect a mailbox, or connect it again in place: cursor, settings and threads stay, a new
     connected period begins, it is woken at once. With another provider than before the cursor is
     the new one, because cursors mean nothing elsewhere. Gives the mailbox's id."""
-    address = normalise(new.address)
-    values: sql.Row = {
-        "account_id": account_id,
-        "user_id": new.user_id,
-        "address": address,
-        "provider": new.provider,
-        "kind": new.kind.value,
-        "status": MailboxStatus.CONNECTED.value,
-        "cause": "",
-        "subject": new.subject,
-        "own_addresses": sorted({address, *map(normalise, new.own_addresses)} - {""}),
-        "tokens": _seal(new.tokens, secrets),
-        "tokens_version": 1,
-        "cursor": new.cursor,
-        "settled_at": now,
-        "wake_at": now,
-        "renew_at": now,
-        "created_at": now,
-    }
-    _forget_other_provider(conn, account_id, address, new.provider)
+    values = _row(account_id, new, secrets, now)
+    _forget_other_provider(conn, account_id, values["address"], new.provider)
     statement = sql.insert(conn, Table).values(values)
     again: sql.Row = {name: statement.excluded[name] for name in values.keys() - _KEPT}
     again["tokens_version"] = Table.tokens_version + 1
@@ -134,6 +112,28 @@ def connect(
     if new.folders:
         set_folders(conn, account_id, mailbox_id, new.folders)
     return mailbox_id
+
+
+def _row(account_id: int, new: NewMailbox, secrets: Secrets, now: datetime) -> sql.Row:
+    address = normalise(new.address)
+    return {
+        "account_id": account_id,
+        "user_id": new.user_id,
+        "address": address,
+        "provider": new.provider,
+        "kind": new.kind.value,
+        "status": MailboxStatus.CONNECTED.value,
+        "cause": "",
+        "subject": new.subject,
+        "own_addresses": sorted({address, *map(normalise, new.own_addresses)} - {""}),
+        "tokens": token_rows.seal(new.tokens, secrets),
+        "tokens_version": 1,
+        "cursor": new.cursor,
+        "settled_at": now,
+        "wake_at": now,
+        "renew_at": now,
+        "created_at": now,
+    }
 
 
 _KEPT = frozenset({"account_id", "address", "created_at", "settled_at", "cursor", "tokens_version"})
@@ -238,43 +238,6 @@ def periods(conn: Connection, account_id: int, mailbox_id: int) -> tuple[Period,
     return tuple(Period(since, until) for since, until in rows)
 
 
-def tokens(
-    conn: Connection, account_id: int, mailbox_id: int, secrets: Secrets
-) -> tuple[Tokens, int]:
-    """The mailbox's tokens and their version, for `save_tokens`. Raises NotConnected, or
-    infra.secrets.WrongKey."""
-    query = select(Table.tokens, Table.tokens_version).where(
-        Table.account_id == account_id, Table.id == mailbox_id
-    )
-    row = conn.execute(query).first()
-    if row is None or row.tokens is None:
-        raise NotConnected
-    return _unseal(row.tokens, secrets), row.tokens_version
-
-
-def save_tokens(
-    conn: Connection,
-    account_id: int,
-    mailbox_id: int,
-    fresh: Tokens,
-    version: int,
-    secrets: Secrets,
-) -> bool:
-    """Store refreshed tokens over those of `version`. False: somebody stored newer ones meanwhile
-    (read those), or the mailbox was disconnected."""
-    stored = conn.execute(
-        update(Table)
-        .where(
-            Table.account_id == account_id,
-            Table.id == mailbox_id,
-            Table.tokens_version == version,
-            Table.tokens.is_not(None),
-        )
-        .values(tokens=_seal(fresh, secrets), tokens_version=version + 1)
-    )
-    return stored.rowcount == 1
-
-
 def counts(conn: Connection, account_id: int, since: datetime) -> dict[int, Counts]:
     """What each mailbox of the account brought since then, by mailbox id."""
     table = JournalRow
@@ -343,26 +306,6 @@ def _close_period(conn: Connection, account_id: int, mailbox_id: int, now: datet
             table.account_id == account_id, table.mailbox_id == mailbox_id, table.until.is_(None)
         )
         .values(until=now)
-    )
-
-
-def _seal(plain: Tokens, secrets: Secrets) -> bytes:
-    value = {
-        "access_token": plain.access_token,
-        "refresh_token": plain.refresh_token,
-        "expires_at": plain.expires_at.isoformat(),
-        "scopes": sorted(plain.scopes),
-    }
-    return secrets.encrypt(json.dumps(value).encode())
-
-
-def _unseal(sealed: bytes, secrets: Secrets) -> Tokens:
-    value = json.loads(secrets.decrypt(sealed))
-    return Tokens(
-        access_token=value["access_token"],
-        refresh_token=value["refresh_token"],
-        expires_at=datetime.fromisoformat(value["expires_at"]),
-        scopes=frozenset(value["scopes"]),
     )
 
 
