@@ -114,10 +114,20 @@ class Settling:
             return dict(zip(refs, self.client.headers(refs), strict=True))
         except NOT_A_MESSAGES:
             raise
+        except Retry as error:
+            if error.after is not None:  # a limit is no message's fault; asking on would renew it
+                raise
+            failure: Exception = error
         except Exception as error:  # noqa: BLE001 - logged, or raised again, by `_unreadable`
-            if len(refs) == 1:
-                outcomes.append(self._unreadable(refs[0], error))
-                return {}
+            failure = error
+        if len(refs) > 1:
+            return self._read_singly(refs, outcomes)
+        outcomes.append(self._unreadable(refs[0], failure))
+        return {}
+
+    def _read_singly(
+        self, refs: Sequence[Ref], outcomes: list[Outcome]
+    ) -> dict[Ref, Headers | None]:
         read: dict[Ref, Headers | None] = {}
         for ref in refs:
             try:

@@ -187,6 +187,19 @@ def test_a_provider_that_refuses_everything_holds_the_cursor(office: Office, ana
     assert {office.journal(ana)[ref] for ref in refs} == {("logged", "reply")}
 
 
+def test_a_limit_met_while_reading_headers_is_not_tried_message_by_message(
+    office: Office, ana: int
+) -> None:
+    for n in range(4):
+        office.deliver(ana, MARIA, "Re: Offer 12", f"r{n}@x", answers=ROOT)
+    office.boxes[ana].calls.clear()
+    office.boxes[ana].refuse(Retry(900.0), method="headers", times=9)
+    office.sync(ana)
+    assert office.boxes[ana].calls["headers"] == 1
+    assert office.row(ana).blocked_until == office.clock + timedelta(seconds=900)
+    assert office.pending() == []
+
+
 def test_no_call_is_made_while_the_provider_asked_us_to_wait(office: Office, ana: int) -> None:
     office.boxes[ana].refuse(Retry(900.0), method="changes")
     office.sync(ana)
