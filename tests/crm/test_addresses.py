@@ -110,9 +110,9 @@ def test_no_header_raises_and_every_address_is_in_its_form(value):
     ids=lambda value: value[:8],
 )
 def test_long_headers_are_read_in_time(value):
-    start = time.perf_counter()
+    start = time.thread_time()
     parse_list(value)
-    assert time.perf_counter() - start < 3
+    assert time.thread_time() - start < 3
 
 
 def test_a_sub_domain_is_another_domain():

@@ -117,9 +117,9 @@ def test_no_pieces_of_mail_raise(raw):
     ],
 )
 def test_hostile_mail_is_read_in_time(raw):
-    start = time.perf_counter()
+    start = time.thread_time()
     snippet(read(raw).text)
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5
 
 
 @pytest.mark.parametrize(
@@ -203,9 +203,9 @@ def test_lines_that_only_look_like_a_history_are_not_folded(text):
     ["Am x schrieb " * 20 + ":\n", "On \nOn \nOn:\n", "From: a\nx: b\n", "Den x skrev x " * 15 + ":\n", "\n", "On x:", ">\n"],
 )  # fmt: skip
 def test_hostile_text_is_folded_in_time(text):
-    start = time.perf_counter()
+    start = time.thread_time()
     snippet(text * (400_000 // len(text)))
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5
 
 
 def test_a_snippet_is_short():

@@ -101,6 +101,6 @@ def test_an_answer_has_the_subject_of_what_it_answers(subject):
     ids=lambda subject: subject[:8],
 )  # fmt: skip
 def test_a_long_subject_takes_no_long_time(subject):
-    start = time.perf_counter()
+    start = time.thread_time()
     base_subject(subject)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2

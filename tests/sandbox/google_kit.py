@@ -18,6 +18,7 @@ import httpx
 import jsonschema
 
 from tests.sandbox_process import Sandbox
+from tests.waiting import busy
 
 ANA = "ana@acme.test"
 MARIA = "maria@globex.test"
@@ -165,7 +166,7 @@ class Endpoint:
 
 def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
     """Wait until `true()`; raises AssertionError when it takes too long."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * busy()
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.005)

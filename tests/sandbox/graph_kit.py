@@ -18,6 +18,7 @@ import httpx
 import jsonschema
 
 from tests.sandbox_process import Sandbox
+from tests.waiting import busy
 
 BEN = "ben@acme365.test"
 SCOPES = [
@@ -177,7 +178,7 @@ def code_of(answer: httpx.Response) -> str:
 
 def until(test: Callable[[], Any], seconds: float = 5.0) -> Any:
     """Wait until `test` gives something true."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * busy()
     while time.monotonic() < end:
         found = test()
         if found:

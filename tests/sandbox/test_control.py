@@ -13,6 +13,7 @@ import pytest
 
 from tests.sandbox.google_kit import ANA, MARIA, Gmail, until
 from tests.sandbox_process import ROOT, Sandbox
+from tests.waiting import busy
 
 HIT = "GET /gmail/v1/users/me/profile"
 
@@ -169,7 +170,7 @@ def test_the_server_takes_chunked_bodies_and_many_requests_a_second(sandbox: San
     begun = time.monotonic()
     for _ in range(300):
         sandbox.http.get("/oauth2/v1/certs")
-    assert 300 / (time.monotonic() - begun) > 100  # far below: machines of tests are busy
+    assert 300 / (time.monotonic() - begun) > 100 / busy()  # far below what it does
 
 
 def test_sigterm_ends_the_process_at_once() -> None:

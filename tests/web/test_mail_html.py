@@ -137,9 +137,9 @@ def test_plain_text_is_not_html():
              "\xa0" * 500_000, "&" * 500_000, "".join(f"<html a{i}=1>" for i in range(20_000))]
 )  # fmt: skip
 def test_hostile_sizes_are_cleaned_in_time(html):
-    start = time.monotonic()
+    start = time.thread_time()
     mail_html.clean(html)
-    assert time.monotonic() - start < 5
+    assert time.thread_time() - start < 5
 
 
 def test_the_frame_may_not_run_load_or_send_anything():

@@ -28,6 +28,7 @@ def test_no_provider_sdk_is_imported_by_the_whole_life_of_a_push(
 import sys
 from infra.settings import Settings
 from webhooks.app import create_app
+from tests.waiting import busy
 app = create_app(Settings(redis_url={redis_server.url!r}, database_url={sqlite_url!r})).test_client()
 assert app.post("/webhooks/gmail", json={{}}).status_code == 401
 body = {{"value": [{{"subscriptionId": "x", "clientState": "y"}}]}}
@@ -58,6 +59,6 @@ def test_a_redis_that_is_away_is_answered_with_503_and_quickly(sqlite_url: str) 
     answer = client.post("/webhooks/graph", json=body)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
-    assert time.monotonic() - began < 2, "a sender must not be kept waiting"
+    assert time.monotonic() - began < 2 * busy(), "a sender must not be kept waiting"
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
