@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.settings import Settings
+from tests.waiting import busy
 
 ROOT = Path(__file__).parents[2]
 SDKS = (
@@ -27,8 +28,8 @@ def test_no_provider_sdk_is_imported_by_the_whole_life_of_a_push(
     program = f"""
 import sys
 from infra.settings import Settings
-from webhooks.app import create_app
 from tests.waiting import busy
+from webhooks.app import create_app
 app = create_app(Settings(redis_url={redis_server.url!r}, database_url={sqlite_url!r})).test_client()
 assert app.post("/webhooks/gmail", json={{}}).status_code == 401
 body = {{"value": [{{"subscriptionId": "x", "clientState": "y"}}]}}
