@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httplib2
 from googleapiclient import discovery_cache
-from googleapiclient.discovery import build_from_document  # type: ignore[attr-defined] # stubs
+from googleapiclient.discovery import build_from_document
 from googleapiclient.http import BatchHttpRequest, HttpRequest
 
 if TYPE_CHECKING:
@@ -141,7 +141,5 @@ def api(root: str) -> Api:
 @cache
 def _document() -> dict[str, Any]:
     """The description that ships with the library; it is not asked for over the network."""
-    document: dict[str, Any] = json.loads(
-        discovery_cache.get_static_doc("gmail", "v1")  # type: ignore[no-untyped-call]
-    )
+    document: dict[str, Any] = json.loads(discovery_cache.get_static_doc("gmail", "v1"))
     return document

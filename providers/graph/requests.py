@@ -113,7 +113,10 @@ class Requests:
             select=select, expand=expand
         )
         builder = self._sdk.me.messages.by_message_id(message)
-        return builder.to_get_request_information(RequestConfiguration(query_parameters=query))
+        info: RequestInformation = builder.to_get_request_information(
+            RequestConfiguration(query_parameters=query)
+        )
+        return info
 
     def folder(self, folder: str) -> RequestInformation:
         """A folder by id or well-known name; its id in the answer is the one messages carry."""
@@ -121,17 +124,22 @@ class Requests:
             select=["id", "displayName", "parentFolderId"]
         )
         builder = self._sdk.me.mail_folders.by_mail_folder_id(folder)
-        return builder.to_get_request_information(RequestConfiguration(query_parameters=query))
+        info: RequestInformation = builder.to_get_request_information(
+            RequestConfiguration(query_parameters=query)
+        )
+        return info
 
     def rules(self) -> RequestInformation:
         builder: MessageRulesRequestBuilder = self._sdk.me.mail_folders.by_mail_folder_id(
             "inbox"
         ).message_rules
-        return builder.to_get_request_information()
+        info: RequestInformation = builder.to_get_request_information()
+        return info
 
     def subscriptions(self) -> RequestInformation:
         builder: SubscriptionsRequestBuilder = self._sdk.subscriptions
-        return builder.to_get_request_information()
+        info: RequestInformation = builder.to_get_request_information()
+        return info
 
     def subscribe(self, body: Json) -> RequestInformation:
         return prefer(write(Method.POST, "/subscriptions", body))
@@ -141,7 +149,8 @@ class Requests:
         return write(Method.PATCH, path, {"expirationDateTime": until})
 
     def unsubscribe(self, subscription: str) -> RequestInformation:
-        return self._subscription(subscription).to_delete_request_information()
+        info: RequestInformation = self._subscription(subscription).to_delete_request_information()
+        return info
 
     def _subscription(self, subscription: str) -> SubscriptionItemRequestBuilder:
         return self._sdk.subscriptions.by_subscription_id(subscription)
