@@ -12,6 +12,7 @@ from mailparser_reply.parser import EmailMessage
 _LINES = 3  # that an introduction may be wrapped over
 _LONGEST = 250  # characters of them
 _MOST_TRIED = 100
+_MOST_LINES = 20_000  # a history that begins further down is shown
 
 _HEADER: re.Pattern[str] = EmailMessage("", list(MAIL_LANGUAGES)).HEADER_REGEX
 _FIELD = re.compile(r"[\s>*]*\w[^:：<(@]{0,25}[:：][ \t*]*\S")
@@ -50,7 +51,7 @@ def snippet(text: str, length: int = 200) -> str:
 def _first_header(lines: list[str]) -> int:
     """Index of the first line above a history, or how many lines there are."""
     last, tried = _last_new_line(lines), 0
-    for index, line in enumerate(lines):
+    for index, line in enumerate(lines[:_MOST_LINES]):
         if not line.strip() or len(line) > _LONGEST:
             continue
         following = [other.strip("\ufeff \t\r\n") for other in lines[index : index + _LINES]]

@@ -37,6 +37,7 @@ WORKER_TTL = 17  # RQ blocks for this less 15 s: how late a stop can be noticed
 MAINTENANCE_SECONDS = 20
 QUICK_DEATH = 1.0  # seconds; a child that lived longer did not die of its start
 LONGEST_PAUSE = 10.0
+PATIENCE = 9.0  # seconds for children to end; `replylog all` waits two more
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PRELOAD = ("providers.gmail.client", "providers.graph.client", "crm.store.settle")
 
@@ -164,8 +165,18 @@ class Parent:
                 self._start()
             self._reap(os.WNOHANG)
             time.sleep(0.1)  # STOPPING.wait could hold the event's lock when the handler sets it
+        self._end(time.monotonic() + PATIENCE)
+
+    def _end(self, deadline: float) -> None:
+        """Wait for the children. One that does not end (RQ waits for a Redis that is away without
+        looking at the wish to stop) is killed: its mailboxes are rung when their leases end."""
         while self._started:
-            self._reap(0)
+            self._reap(os.WNOHANG)
+            if time.monotonic() > deadline:
+                for pid in self._started:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
 
     def _may_start(self) -> bool:
         return not STOPPING.is_set() and time.monotonic() >= self._not_before

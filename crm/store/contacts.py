@@ -181,7 +181,7 @@ def listing(
 ) -> list[ContactRow]:
     """Contacts by name; `search` is a part of the name or of an address."""
     query = _select(account_id)
-    if text := search.strip():
+    if text := search.replace("\0", "").strip():  # PostgreSQL knows no NUL
         address = exists().where(
             ContactAddress.account_id == account_id,
             ContactAddress.contact_id == Contact.id,

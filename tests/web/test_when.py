@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from web import when
-from web.shell import code, initials, size
+from web.shell import initials, size
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,3 @@ def test_initials(name, letters):
 
 def test_sizes():
     assert [size(812), size(14_200), size(2_100_000)] == ["812 B", "14 KB", "2.1 MB"]
-
-
-def test_words_between_backticks_are_code_and_nothing_else_is_html():
-    assert code("<b> `x<y`") == "&lt;b&gt; <code>x&lt;y</code>"
