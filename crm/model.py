@@ -45,7 +45,35 @@ class VerdictKind(StrEnum):
 
 class MailboxKind(StrEnum):
     PERSONAL = "personal"
-    TEAM = "team"
+    TEAM = "team"  # of a team inbox
+    LOGGING = "logging"  # the account's logging address: what users send there is logged
+
+
+class Visibility(StrEnum):
+    """Who may see a logged e-mail. A contact's other e-mails are not concerned."""
+
+    EVERYONE = "everyone"  # in the account
+    TEAM = "team"  # people of the owner's team
+    OWNER = "owner"  # the owner alone
+
+
+class FileState(StrEnum):
+    """What became of an attachment of a logged e-mail (part D of the rules)."""
+
+    WAITING = "waiting"  # to be read soon
+    PENDING = "attachment-pending"  # being scanned by the provider; read again later
+    STORED = "stored"
+    OFF = "attachments-off"
+    TOO_LARGE = "too-large"
+    UNAVAILABLE = "attachment-unavailable"
+
+
+class Original(StrEnum):
+    """Whether the message that was forwarded within a message is looked for."""
+
+    NO = ""
+    REQUIRED = "required"  # to the forwarding address: without it the message is not logged
+    PREFERRED = "preferred"  # FW to a team: the forwarder stands in for a sender who is not found
 
 
 class MailboxStatus(StrEnum):
@@ -109,6 +137,7 @@ class Headers:
     labels: frozenset[str] = frozenset()  # user labels / categories, by display name
     folder: str = ""  # provider's folder id where it has folders
     signs: AutomaticSigns = field(default_factory=AutomaticSigns)
+    authentication: tuple[str, ...] = ()  # Authentication-Results, topmost first
 
     @property
     def recipients(self) -> tuple[Address, ...]:
@@ -175,6 +204,22 @@ class Switches:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """An account's settings by their names. Lists hold entries as written."""
+
+    switches: Switches = field(default_factory=Switches)
+    bcc_address: str = ""
+    forwarding_address: str = ""
+    log_label: str = "Log to CRM"
+    followed_folders: tuple[str, ...] = ()  # more folders, by name or path ("Customers/Old")
+    trusted_authserv_ids: tuple[str, ...] = ()
+    team_allow: tuple[str, ...] = ()
+    team_deny: tuple[str, ...] = ()
+    log_attachments: bool = True  # off: rule `attachments-off`
+    attachment_limit: int = 50  # MiB, of a whole message and of one file (rule `too-large`)
+
+
+@dataclass(frozen=True, slots=True)
 class Period:
     """A time during which a mailbox was connected; `until` is None while it still is."""
 
@@ -202,6 +247,11 @@ class Context:
     switches: Switches = field(default_factory=Switches)
     bcc_address: str = ""
     log_label: str = "Log to CRM"
+    forwarding_address: str = ""
+    users: dict[str, int] = field(default_factory=dict)  # active users by each of their addresses
+    trusted_authserv_ids: frozenset[str] = frozenset()
+    team_allow: NeverLog = field(default_factory=NeverLog)
+    team_deny: NeverLog = field(default_factory=NeverLog)
     roots: dict[str, Root] = field(default_factory=dict)
     contacts: dict[str, int] = field(default_factory=dict)
     never_log: NeverLog = field(default_factory=NeverLog)
@@ -215,7 +265,8 @@ class Verdict:
     the one that let it in (`reply` for an incoming message that passed all of part A).
     `root` is the thread it joins; None for a logged message means it starts one.
     `contacts` are the addresses on whose contacts' timelines it appears; `create` are those
-    among them that become a contact first (rule `sent-bcc`).
+    among them that become a contact first. `original` says whether a forwarded message must be
+    found in the body; the verdict is then made anew for that (`crm.forwards`).
     """
 
     logged: bool
@@ -223,6 +274,7 @@ class Verdict:
     root: Root | None = None
     contacts: tuple[str, ...] = ()
     create: tuple[Address, ...] = ()
+    original: Original = Original.NO
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +294,7 @@ class Folder:
 
     id: str
     name: str
-    reason: str  # "inbox", "sent", "junk" or "rule"
+    reason: str  # "inbox", "sent", "junk", "rule" or "hand" (setting `followed_folders`)
     rule_name: str = ""  # display name of the inbox rule for reason "rule"
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     ForeignKey,
     Index,
     LargeBinary,
@@ -19,6 +18,14 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.columns import Key
+from crm.email_tables import Email as Email
+from crm.email_tables import EmailAttachment as EmailAttachment
+from crm.email_tables import EmailContact as EmailContact
+from crm.email_tables import EmailPerson as EmailPerson
+from crm.email_tables import EmailReference as EmailReference
+from crm.email_tables import Sighting as Sighting
+from crm.email_tables import Thread as Thread
+from crm.email_tables import ThreadAssociation as ThreadAssociation
 from crm.table_base import Base as Base
 from crm.table_base import Owned, ref
 
@@ -50,6 +57,14 @@ class Setting(Owned, Base):
     value: Mapped[Any] = mapped_column(JSON)
 
 
+class Team(Owned, Base):
+    """People who may see each other's e-mails that are restricted to the team."""
+
+    __tablename__ = "team"
+    __table_args__ = (UniqueConstraint("account_id", "name"),)
+    name: Mapped[str]
+
+
 class User(Owned, Base):
     __tablename__ = "user"
     __table_args__ = (UniqueConstraint("address"),)
@@ -60,7 +75,21 @@ class User(Owned, Base):
         default=""
     )  # Argon2; "" = cannot sign in by password
     active: Mapped[bool] = mapped_column(default=True)
+    team_id: Mapped[int | None] = ref("team.id", "SET NULL")
+    visibility: Mapped[str] = mapped_column(default="everyone")  # of what is logged from now on
     created_at: Mapped[datetime]
+
+
+class ApiKey(Owned, Base):
+    """A program's way in. Of the key only a digest is kept."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (UniqueConstraint("digest"), UniqueConstraint("account_id", "name"))
+    name: Mapped[str]
+    digest: Mapped[str]  # SHA-256 hex
+    scopes: Mapped[Any] = mapped_column(JSON, default=list)
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
 
 
 class Mailbox(Owned, Base):
@@ -167,117 +196,6 @@ class DealContact(Owned, Base):
     contact_id: Mapped[int] = ref("contact.id")
 
 
-class Thread(Owned, Base):
-    """A conversation, begun by its root. `root_identity` keeps a repeated root from making two."""
-
-    __tablename__ = "thread"
-    __table_args__ = (UniqueConstraint("account_id", "root_identity"),)
-    root_identity: Mapped[str]  # Email.identity of the root
-    subject: Mapped[str]
-    base_subject: Mapped[str]
-    owner_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
-    team: Mapped[bool] = mapped_column(default=False)
-
-
-class ThreadAssociation(Owned, Base):
-    """A company or a deal on whose timeline a thread appears."""
-
-    __tablename__ = "thread_association"
-    __table_args__ = (
-        UniqueConstraint("thread_id", "company_id"),
-        UniqueConstraint("thread_id", "deal_id"),
-    )
-    thread_id: Mapped[int] = ref("thread.id")
-    company_id: Mapped[int | None] = ref("company.id")
-    deal_id: Mapped[int | None] = ref("deal.id")
-
-
-class Email(Owned, Base):
-    """A logged e-mail: an entry on timelines, once in an account whatever mailboxes it came to."""
-
-    __tablename__ = "email"
-    __table_args__ = (
-        UniqueConstraint("account_id", "identity"),
-        Index("ix_email_account_id_message_id", "account_id", "message_id"),
-    )
-    thread_id: Mapped[int] = ref("thread.id")
-    identity: Mapped[str]  # crm.identity: what makes two copies the same message
-    message_id: Mapped[str] = mapped_column(Key)
-    direction: Mapped[str]
-    kind: Mapped[str]
-    rule: Mapped[str]
-    sender: Mapped[str]
-    subject: Mapped[str]
-    sent_at: Mapped[datetime]
-    received_at: Mapped[datetime]
-    logged_at: Mapped[datetime]
-    snippet: Mapped[str]
-    text: Mapped[str]
-    html: Mapped[str]
-    owner_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
-
-
-class EmailPerson(Owned, Base):
-    """An address of a logged e-mail in one role: from, to, cc or bcc."""
-
-    __tablename__ = "email_person"
-    __table_args__ = (
-        UniqueConstraint("email_id", "role", "address"),
-        Index("ix_email_person_account_id_address", "account_id", "address"),
-    )
-    email_id: Mapped[int] = ref("email.id")
-    role: Mapped[str]
-    address: Mapped[str] = mapped_column(Key)
-    name: Mapped[str]
-    position: Mapped[int]
-
-
-class EmailContact(Owned, Base):
-    """A contact on whose timeline a logged e-mail stands."""
-
-    __tablename__ = "email_contact"
-    __table_args__ = (UniqueConstraint("email_id", "contact_id"),)
-    email_id: Mapped[int] = ref("email.id")
-    contact_id: Mapped[int] = ref("contact.id")
-
-
-class EmailReference(Owned, Base):
-    """A Message-ID that a logged e-mail refers to."""
-
-    __tablename__ = "email_reference"
-    __table_args__ = (
-        UniqueConstraint("email_id", "message_id"),
-        Index("ix_email_reference_account_id_message_id", "account_id", "message_id"),
-    )
-    email_id: Mapped[int] = ref("email.id")
-    message_id: Mapped[str] = mapped_column(Key)
-
-
-class Sighting(Owned, Base):
-    """A copy of a logged e-mail in a mailbox."""
-
-    __tablename__ = "sighting"
-    __table_args__ = (UniqueConstraint("mailbox_id", "provider_id"),)
-    email_id: Mapped[int] = ref("email.id")
-    mailbox_id: Mapped[int] = ref("mailbox.id")
-    provider_id: Mapped[str] = mapped_column(Key)
-    provider_thread: Mapped[str]
-
-
-class EmailAttachment(Owned, Base):
-    """What is known of a file in a logged e-mail."""
-
-    __tablename__ = "email_attachment"
-    __table_args__ = (UniqueConstraint("email_id", "part"),)
-    email_id: Mapped[int] = ref("email.id")
-    part: Mapped[str] = mapped_column(Key)
-    filename: Mapped[str]
-    content_type: Mapped[str]
-    size: Mapped[int] = mapped_column(BigInteger)
-    inline: Mapped[bool]
-    content_id: Mapped[str]
-
-
 class JournalRow(Owned, Base):
     """The newest verdict on one message of a mailbox. Of a refused message nothing else is kept."""
 
@@ -299,6 +217,7 @@ class JournalRow(Owned, Base):
     rule: Mapped[str]
     decided_at: Mapped[datetime]
     email_id: Mapped[int | None] = mapped_column(ForeignKey("email.id", ondelete="SET NULL"))
+    turned_by: Mapped[Any] = mapped_column(JSON, default=list)  # switches that turn the verdict
 
 
 class JournalReference(Owned, Base):
@@ -349,6 +268,18 @@ class NeverLogEntry(Owned, Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
     entry: Mapped[str] = mapped_column(Key)
     created_at: Mapped[datetime]
+
+
+class Enrolment(Owned, Base):
+    """A contact in a sequence of e-mails, until the contact answers (part E of the rules)."""
+
+    __tablename__ = "enrolment"
+    __table_args__ = (UniqueConstraint("contact_id", "sequence"),)
+    contact_id: Mapped[int] = ref("contact.id")
+    sequence: Mapped[str]
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[int | None] = ref("email.id", "SET NULL")  # the reply that ended it
 
 
 class OutboxEvent(Owned, Base):

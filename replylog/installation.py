@@ -14,6 +14,7 @@ import requests
 
 from crm.database import Database
 from crm.store import accounts, contacts
+from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
 from infra import redis_server
 from infra.children import end_with_parent
@@ -68,7 +69,7 @@ def seed(settings: Settings) -> None:
         account_id = accounts.ensure_account(conn, "Acme", secrets, now)
         for domain in story.DOMAINS:
             accounts.add_domain(conn, account_id, domain)
-        accounts.set_setting(conn, account_id, "bcc_address", story.BCC)
+        account_settings.set_setting(conn, account_id, "bcc_address", story.BCC)
         for name, address, role in (("Ana", story.ANA, "admin"), ("Ben", story.BEN, "member")):
             accounts.add_user(conn, account_id, NewUser(address, name, role), now)
         for name, address in story.CONTACTS.items():

@@ -14,7 +14,8 @@ from werkzeug.wrappers import Response
 
 from crm.addresses import normalise
 from crm.model import MailboxStatus
-from crm.store import accounts, mailboxes
+from crm.store import mailboxes
+from crm.store import settings as account_settings
 from crm.store.mailboxes import Mailbox, NewMailbox
 from infra.logs import get
 from infra.secrets import WrongKey
@@ -110,7 +111,7 @@ def done(mailbox_id: int) -> str:
     mailbox = owned_mailbox(mailbox_id)
     with parts().database.read() as conn:
         folders = mailboxes.folders(conn, mailbox.account_id, mailbox.id)
-        settings = accounts.settings_of(conn, mailbox.account_id)
+        settings = account_settings.settings_of(conn, mailbox.account_id)
     return render_template(
         "connected.html",
         mailbox=mailbox,

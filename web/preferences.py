@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from crm.addresses import normalise
 from crm.store import accounts
+from crm.store import settings as account_settings
 from web.parts import parts
 from web.people import admin_only, me
 
@@ -19,7 +20,7 @@ def page() -> str:
     with parts().database.read() as conn:
         entries = accounts.never_log_rows(conn, account, me().id)
         domains = sorted(accounts.domains(conn, account))
-        settings = accounts.settings_of(conn, account)
+        settings = account_settings.settings_of(conn, account)
     return render_template(
         "settings.html",
         own=[each for each in entries if each.user_id is not None],
@@ -74,8 +75,8 @@ def save() -> Response:
     if typed and not bcc:
         return _back("The BCC address is not an e-mail address.")
     with parts().database.begin() as conn:
-        accounts.set_setting(conn, me().account_id, "log_label", label)
-        accounts.set_setting(conn, me().account_id, "bcc_address", bcc)
+        account_settings.set_setting(conn, me().account_id, "log_label", label)
+        account_settings.set_setting(conn, me().account_id, "bcc_address", bcc)
     return _back("Saved.")
 
 

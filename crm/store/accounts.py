@@ -1,6 +1,6 @@
 """Accounts, their people, domains, settings and Never Log lists."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from os import urandom
@@ -9,18 +9,14 @@ from sqlalchemy import Connection, bindparam, delete, insert, or_, select, updat
 
 from crm.addresses import normalise
 from crm.database import alone
-from crm.model import NeverLog, Switches
+from crm.model import NeverLog
 from crm.store import sql
-from crm.tables import Account, AccountDomain, NeverLogEntry, Setting
+from crm.tables import Account, AccountDomain, NeverLogEntry
 from crm.tables import User as UserTable
 from infra.secrets import Secrets, digest
 
-SWITCHES = frozenset(each.name for each in fields(Switches))
-TEXTS = frozenset({"bcc_address", "log_label"})
-
 _DIGEST_KEY = select(Account.digest_key).where(Account.id == bindparam("account"))
 _DOMAINS = select(AccountDomain.domain).where(sql.held(AccountDomain))
-_SETTINGS = select(Setting.name, Setting.value).where(sql.held(Setting))
 _NEVER_LOG = (
     select(NeverLogEntry.id, NeverLogEntry.user_id, NeverLogEntry.entry)
     .where(
@@ -40,13 +36,6 @@ class User:
     role: str
     password_hash: str
     active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AccountSettings:
-    switches: Switches = field(default_factory=Switches)
-    bcc_address: str = ""
-    log_label: str = "Log to CRM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,29 +168,6 @@ def remove_domain(conn: Connection, account_id: int, domain: str) -> None:
     conn.execute(
         delete(AccountDomain).where(
             AccountDomain.account_id == account_id, AccountDomain.domain == domain
-        )
-    )
-
-
-def settings_of(conn: Connection, account_id: int) -> AccountSettings:
-    """The account's settings: what is stored over the defaults. Unknown names are passed over."""
-    rows = conn.execute(_SETTINGS, {"account": account_id})
-    stored = {name: value for name, value in rows}  # noqa: C416 - rows are not pairs
-    switches = {name: bool(stored[name]) for name in SWITCHES & stored.keys()}
-    texts = {name: str(stored[name]) for name in TEXTS & stored.keys()}
-    return AccountSettings(switches=Switches(**switches), **texts)
-
-
-def set_setting(conn: Connection, account_id: int, name: str, value: bool | str) -> None:
-    """Store one setting. Raises ValueError for a name or a type that no setting has."""
-    expected = bool if name in SWITCHES else str if name in TEXTS else None
-    if expected is None or not isinstance(value, expected):
-        raise ValueError(f"no such setting, or a wrong type: {name}")
-    statement = sql.insert(conn, Setting).values(account_id=account_id, name=name, value=value)
-    key = [Setting.account_id, Setting.name]
-    conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=key, set_={"value": statement.excluded.value}
         )
     )
 

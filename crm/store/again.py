@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement, Connection, case, literal, select, update
 
 from crm.columns import UtcDateTime
 from crm.model import MailboxStatus, VerdictKind
-from crm.store import accounts, sql
+from crm.store import settings as account_settings
+from crm.store import sql
 from crm.tables import JournalReference, JournalRow, Mailbox, PendingMessage
 
 LOOK_BACK = timedelta(days=30)
@@ -58,7 +59,7 @@ def after_new_addresses(
     """These addresses have just become a contact's: judge again what was refused because their
     sender was unknown. Gives the mailboxes concerned."""
     rules = ["unknown-sender"]
-    if accounts.settings_of(conn, account_id).switches.log_all_known:
+    if account_settings.settings_of(conn, account_id).switches.log_all_known:
         rules += ["not-a-reply", "unknown-thread"]
     touched: set[int] = set()
     for some in sql.chunks(sorted(addresses)):

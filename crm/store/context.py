@@ -10,6 +10,7 @@ from crm.columns import key
 from crm.identity import same_message
 from crm.model import Context, Headers, Root
 from crm.store import accounts, mailboxes, sql
+from crm.store import settings as account_settings
 from crm.store.mailbox_rows import Mailbox
 from crm.tables import ContactAddress, Email, EmailPerson, Thread
 
@@ -72,7 +73,7 @@ class Contexts:
 def load_context(conn: Connection, mailbox: Mailbox, headers: Sequence[Headers]) -> Contexts:
     """Read what deciding on `headers` takes: a few queries for all of them."""
     account_id = mailbox.account_id
-    settings = accounts.settings_of(conn, account_id)
+    settings = account_settings.settings_of(conn, account_id)
     addresses = [
         each.address for one in headers for each in (one.sender, *one.recipients) if each.address
     ]

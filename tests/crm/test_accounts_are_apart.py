@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 from crm import guard
 from crm.model import Folder, Ref, WatchState
 from crm.store import accounts, contacts, journal, mailboxes
+from crm.store import settings as account_settings
 from crm.store.outcomes import Later, Run
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
@@ -96,7 +97,7 @@ def victim(database, secrets, now):
     with database.begin() as conn:
         company = contacts.company(conn, world.account, MARK, f"{MARK}.test")
         accounts.add_domain(conn, world.account, f"{MARK}.test")
-        accounts.set_setting(conn, world.account, "log_label", MARK)
+        account_settings.set_setting(conn, world.account, "log_label", MARK)
         accounts.add_never_log(conn, world.account, None, f"{MARK}.example", now)
         mailboxes.set_folders(conn, world.account, mailbox.id, [Folder(MARK, MARK, "inbox")])
         watch = WatchState(MARK, MARK, now, MARK)

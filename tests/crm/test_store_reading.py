@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from crm.model import Address, Place, Ref, Switches
+from crm.model import AccountSettings, Address, Place, Ref, Switches
 from crm.store import accounts, contacts, journal, paging, timeline
+from crm.store import settings as account_settings
 from crm.store.outcomes import Refused
 from tests.crm.store_world import ZOE, World
 
@@ -37,15 +38,15 @@ def test_a_person_is_found_by_address_and_an_address_is_taken_once(world):
 
 def test_settings_are_the_defaults_and_what_was_set(world):
     with world.database.begin() as conn:
-        assert accounts.settings_of(conn, world.account) == accounts.AccountSettings()
-        accounts.set_setting(conn, world.account, "log_own_replies", True)
-        accounts.set_setting(conn, world.account, "log_label", "CRM")
-        accounts.set_setting(conn, world.account, "log_label", "Keep")
-        found = accounts.settings_of(conn, world.account)
-        assert found == accounts.AccountSettings(Switches(log_own_replies=True), log_label="Keep")
+        assert account_settings.settings_of(conn, world.account) == AccountSettings()
+        account_settings.set_setting(conn, world.account, "log_own_replies", True)
+        account_settings.set_setting(conn, world.account, "log_label", "CRM")
+        account_settings.set_setting(conn, world.account, "log_label", "Keep")
+        found = account_settings.settings_of(conn, world.account)
+        assert found == AccountSettings(Switches(log_own_replies=True), log_label="Keep")
         for name, value in (("no_such", True), ("log_own_replies", "yes"), ("log_label", True)):
             with pytest.raises(ValueError):
-                accounts.set_setting(conn, world.account, name, value)
+                account_settings.set_setting(conn, world.account, name, value)
 
 
 def test_domains_come_and_go(world):

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from crm.model import Address, MailboxKind, Ref
 from crm.store import accounts, contacts, settle, timeline
+from crm.store import settings as account_settings
 from crm.tables import (
     ThreadAssociation,
 )
@@ -79,8 +80,8 @@ def test_the_context_of_a_message_holds_what_concerns_it(world):
     zoe = world.contact_id(ZOE)
     with world.database.begin() as conn:
         accounts.add_domain(conn, world.account, "acme.test")
-        accounts.set_setting(conn, world.account, "log_internal", True)
-        accounts.set_setting(conn, world.account, "bcc_address", "log@acme.test")
+        account_settings.set_setting(conn, world.account, "log_internal", True)
+        account_settings.set_setting(conn, world.account, "bcc_address", "log@acme.test")
         accounts.add_never_log(conn, world.account, None, "bank.test", world.now)
         accounts.add_never_log(conn, world.account, ana.user_id, "mum@home.test", world.now)
     mine = world.reply(2, None).message.headers

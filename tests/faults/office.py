@@ -21,6 +21,7 @@ import requests
 from crm.database import Database
 from crm.model import Tokens
 from crm.store import accounts, contacts, mailboxes
+from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
 from crm.store.mailboxes import NewMailbox
 from infra.children import end_with_parent
@@ -191,7 +192,7 @@ def _office(var: Path, database_url: str, world: Pretend) -> Iterator[Office]:
             made.account_id = accounts.ensure_account(conn, "Acme", secrets, utc_now())
             for domain in DOMAINS.values():
                 accounts.add_domain(conn, made.account_id, domain)
-            accounts.set_setting(conn, made.account_id, "bcc_address", BCC)
+            account_settings.set_setting(conn, made.account_id, "bcc_address", BCC)
         world.push_to(public_url)
         yield made
     finally:

@@ -12,6 +12,7 @@ from crm.database import Database
 from crm.model import Folder, MailboxStatus, Place, Ref, WatchState
 from crm.rules.decide import decide
 from crm.store import accounts, contacts, mailboxes, settle
+from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
 from crm.store.mailboxes import Mailbox
 from crm.store.outcomes import Logged, Refused
@@ -44,7 +45,7 @@ class Company:
                 user = NewUser(address, name, role, HASH)
                 made = accounts.add_user(conn, self.account, user, self.now)
                 self.world.users[address] = made
-            accounts.set_setting(conn, self.account, "bcc_address", BCC)
+            account_settings.set_setting(conn, self.account, "bcc_address", BCC)
             accounts.add_domain(conn, self.account, "acme.test")
 
     def connect(

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from crm.store import accounts, contacts, mailboxes
+from crm.store import settings as account_settings
 from providers import causes
 from providers.client import Retry
 from tests.web import story
@@ -289,7 +290,7 @@ def test_an_admin_changes_domains_label_and_bcc(ana, company, database):
     ana.post("/settings", {"log_label": " To  log ", "bcc_address": "Log@Acme.example"})
     with database.read() as conn:
         assert accounts.domains(conn, company.account) == {"acme.example"}
-        found = accounts.settings_of(conn, company.account)
+        found = account_settings.settings_of(conn, company.account)
     assert (found.log_label, found.bcc_address) == ("To log", "log@acme.example")
     ana.post("/settings", {"log_label": "", "bcc_address": ""})
     assert "needs a name" in ana.get("/settings").text

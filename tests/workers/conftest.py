@@ -13,6 +13,7 @@ from sqlalchemy import select
 from crm.database import Database
 from crm.model import Address, Place, Tokens
 from crm.store import accounts, mailboxes, people
+from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
 from crm.store.mailboxes import Mailbox, NewMailbox
 from crm.tables import Email, EmailContact, JournalRow, PendingMessage, Sighting
@@ -65,7 +66,7 @@ class Office:
         with self.database.begin() as conn:
             self.account_id = accounts.ensure_account(conn, "Acme", self.secrets, self.clock)
             accounts.add_domain(conn, self.account_id, "acme.test")
-            accounts.set_setting(conn, self.account_id, "bcc_address", BCC)
+            account_settings.set_setting(conn, self.account_id, "bcc_address", BCC)
 
     @property
     def runtime(self) -> Runtime:

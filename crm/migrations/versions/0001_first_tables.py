@@ -34,6 +34,19 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_account_domain')),
     sa.UniqueConstraint('account_id', 'domain', name=op.f('uq_account_domain_account_id_domain'))
     )
+    op.create_table('api_key',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('digest', sa.Text(), nullable=False),
+    sa.Column('scopes', sa.JSON(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('last_used_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_api_key_account_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_api_key')),
+    sa.UniqueConstraint('account_id', 'name', name=op.f('uq_api_key_account_id_name')),
+    sa.UniqueConstraint('digest', name=op.f('uq_api_key_digest'))
+    )
     op.create_table('company',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('domain', sa.Text(), nullable=True),
@@ -77,18 +90,13 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_setting')),
     sa.UniqueConstraint('account_id', 'name', name=op.f('uq_setting_account_id_name'))
     )
-    op.create_table('user',
-    sa.Column('address', sa.Text(), nullable=False),
+    op.create_table('team',
     sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('role', sa.Text(), nullable=False),
-    sa.Column('password_hash', sa.Text(), nullable=False),
-    sa.Column('active', sa.Boolean(), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_user_account_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_user')),
-    sa.UniqueConstraint('address', name=op.f('uq_user_address'))
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_team_account_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_team')),
+    sa.UniqueConstraint('account_id', 'name', name=op.f('uq_team_account_id_name'))
     )
     op.create_table('contact',
     sa.Column('name', sa.Text(), nullable=False),
@@ -102,6 +110,53 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('contact', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_contact_company_id'), ['company_id'], unique=False)
+
+    op.create_table('user',
+    sa.Column('address', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('role', sa.Text(), nullable=False),
+    sa.Column('password_hash', sa.Text(), nullable=False),
+    sa.Column('active', sa.Boolean(), nullable=False),
+    sa.Column('team_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('visibility', sa.Text(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_user_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['team_id'], ['team.id'], name=op.f('fk_user_team_id'), ondelete='SET NULL'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_user')),
+    sa.UniqueConstraint('address', name=op.f('uq_user_address'))
+    )
+    with op.batch_alter_table('user', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_user_team_id'), ['team_id'], unique=False)
+
+    op.create_table('contact_address',
+    sa.Column('contact_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('address', sa.Text(), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_contact_address_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['contact_id'], ['contact.id'], name=op.f('fk_contact_address_contact_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_contact_address')),
+    sa.UniqueConstraint('account_id', 'address', name=op.f('uq_contact_address_account_id_address'))
+    )
+    with op.batch_alter_table('contact_address', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_contact_address_contact_id'), ['contact_id'], unique=False)
+
+    op.create_table('deal_contact',
+    sa.Column('deal_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('contact_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_deal_contact_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['contact_id'], ['contact.id'], name=op.f('fk_deal_contact_contact_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['deal_id'], ['deal.id'], name=op.f('fk_deal_contact_deal_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_deal_contact')),
+    sa.UniqueConstraint('deal_id', 'contact_id', name=op.f('uq_deal_contact_deal_id_contact_id'))
+    )
+    with op.batch_alter_table('deal_contact', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_deal_contact_contact_id'), ['contact_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_deal_contact_deal_id'), ['deal_id'], unique=False)
 
     op.create_table('mailbox',
     sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
@@ -177,34 +232,6 @@ def upgrade() -> None:
     with op.batch_alter_table('connected_period', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_connected_period_mailbox_id'), ['mailbox_id'], unique=False)
 
-    op.create_table('contact_address',
-    sa.Column('contact_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('address', sa.Text(), nullable=False),
-    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_contact_address_account_id'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['contact_id'], ['contact.id'], name=op.f('fk_contact_address_contact_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_contact_address')),
-    sa.UniqueConstraint('account_id', 'address', name=op.f('uq_contact_address_account_id_address'))
-    )
-    with op.batch_alter_table('contact_address', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_contact_address_contact_id'), ['contact_id'], unique=False)
-
-    op.create_table('deal_contact',
-    sa.Column('deal_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('contact_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_deal_contact_account_id'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['contact_id'], ['contact.id'], name=op.f('fk_deal_contact_contact_id'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['deal_id'], ['deal.id'], name=op.f('fk_deal_contact_deal_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_deal_contact')),
-    sa.UniqueConstraint('deal_id', 'contact_id', name=op.f('uq_deal_contact_deal_id_contact_id'))
-    )
-    with op.batch_alter_table('deal_contact', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_deal_contact_contact_id'), ['contact_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_deal_contact_deal_id'), ['deal_id'], unique=False)
-
     op.create_table('email',
     sa.Column('thread_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('identity', sa.Text(), nullable=False),
@@ -221,6 +248,7 @@ def upgrade() -> None:
     sa.Column('text', sa.Text(), nullable=False),
     sa.Column('html', sa.Text(), nullable=False),
     sa.Column('owner_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('visibility', sa.Text(), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_email_account_id'), ondelete='CASCADE'),
@@ -313,6 +341,10 @@ def upgrade() -> None:
     sa.Column('size', sa.BigInteger(), nullable=False),
     sa.Column('inline', sa.Boolean(), nullable=False),
     sa.Column('content_id', sa.Text(), nullable=False),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('digest', sa.Text(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('next_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_email_attachment_account_id'), ondelete='CASCADE'),
@@ -321,7 +353,9 @@ def upgrade() -> None:
     sa.UniqueConstraint('email_id', 'part', name=op.f('uq_email_attachment_email_id_part'))
     )
     with op.batch_alter_table('email_attachment', schema=None) as batch_op:
+        batch_op.create_index('ix_email_attachment_account_id_digest', ['account_id', 'digest'], unique=False)
         batch_op.create_index(batch_op.f('ix_email_attachment_email_id'), ['email_id'], unique=False)
+        batch_op.create_index('ix_email_attachment_next_at', ['next_at'], unique=False)
 
     op.create_table('email_contact',
     sa.Column('email_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -369,6 +403,24 @@ def upgrade() -> None:
         batch_op.create_index('ix_email_reference_account_id_message_id', ['account_id', 'message_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_email_reference_email_id'), ['email_id'], unique=False)
 
+    op.create_table('enrolment',
+    sa.Column('contact_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('sequence', sa.Text(), nullable=False),
+    sa.Column('began_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_by', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_enrolment_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['contact_id'], ['contact.id'], name=op.f('fk_enrolment_contact_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['ended_by'], ['email.id'], name=op.f('fk_enrolment_ended_by'), ondelete='SET NULL'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_enrolment')),
+    sa.UniqueConstraint('contact_id', 'sequence', name=op.f('uq_enrolment_contact_id_sequence'))
+    )
+    with op.batch_alter_table('enrolment', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_enrolment_contact_id'), ['contact_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_enrolment_ended_by'), ['ended_by'], unique=False)
+
     op.create_table('journal',
     sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('provider_id', sa.Text(), nullable=False),
@@ -380,6 +432,7 @@ def upgrade() -> None:
     sa.Column('rule', sa.Text(), nullable=False),
     sa.Column('decided_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('email_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('turned_by', sa.JSON(), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_journal_account_id'), ondelete='CASCADE'),
@@ -447,6 +500,11 @@ def downgrade() -> None:
         batch_op.drop_index('ix_journal_account_id_message_digest')
 
     op.drop_table('journal')
+    with op.batch_alter_table('enrolment', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_enrolment_ended_by'))
+        batch_op.drop_index(batch_op.f('ix_enrolment_contact_id'))
+
+    op.drop_table('enrolment')
     with op.batch_alter_table('email_reference', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_email_reference_email_id'))
         batch_op.drop_index('ix_email_reference_account_id_message_id')
@@ -463,7 +521,9 @@ def downgrade() -> None:
 
     op.drop_table('email_contact')
     with op.batch_alter_table('email_attachment', schema=None) as batch_op:
+        batch_op.drop_index('ix_email_attachment_next_at')
         batch_op.drop_index(batch_op.f('ix_email_attachment_email_id'))
+        batch_op.drop_index('ix_email_attachment_account_id_digest')
 
     op.drop_table('email_attachment')
     with op.batch_alter_table('watch', schema=None) as batch_op:
@@ -490,15 +550,6 @@ def downgrade() -> None:
         batch_op.drop_index('ix_email_account_id_message_id')
 
     op.drop_table('email')
-    with op.batch_alter_table('deal_contact', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_deal_contact_deal_id'))
-        batch_op.drop_index(batch_op.f('ix_deal_contact_contact_id'))
-
-    op.drop_table('deal_contact')
-    with op.batch_alter_table('contact_address', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_contact_address_contact_id'))
-
-    op.drop_table('contact_address')
     with op.batch_alter_table('connected_period', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_connected_period_mailbox_id'))
 
@@ -514,11 +565,24 @@ def downgrade() -> None:
         batch_op.drop_index('ix_mailbox_address')
 
     op.drop_table('mailbox')
+    with op.batch_alter_table('deal_contact', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_deal_contact_deal_id'))
+        batch_op.drop_index(batch_op.f('ix_deal_contact_contact_id'))
+
+    op.drop_table('deal_contact')
+    with op.batch_alter_table('contact_address', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_contact_address_contact_id'))
+
+    op.drop_table('contact_address')
+    with op.batch_alter_table('user', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_user_team_id'))
+
+    op.drop_table('user')
     with op.batch_alter_table('contact', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_contact_company_id'))
 
     op.drop_table('contact')
-    op.drop_table('user')
+    op.drop_table('team')
     op.drop_table('setting')
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.drop_index('ix_outbox_next_at')
@@ -526,6 +590,7 @@ def downgrade() -> None:
     op.drop_table('outbox')
     op.drop_table('deal')
     op.drop_table('company')
+    op.drop_table('api_key')
     op.drop_table('account_domain')
     op.drop_table('lease')
     op.drop_table('account')
