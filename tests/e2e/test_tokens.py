@@ -2,16 +2,19 @@
 the refresh token at every use."""
 
 import threading
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from crm.database import Database
-from crm.model import Tokens
+from crm.model import Folder, Tokens
 from crm.store import accounts, mailboxes
 from crm.store.mailboxes import Mailbox, NewMailbox
 from infra.secrets import Secrets
 from infra.settings import Settings
+from providers.client import Retry
 from replylog.pretend import Pretend
 from tests.sandbox_process import Sandbox
 from workers.runtime import client_opener
@@ -46,6 +49,16 @@ def stored(database: Database, mailbox: Mailbox, secrets: Secrets) -> tuple[Toke
         return mailboxes.tokens(conn, mailbox.account_id, mailbox.id, secrets)
 
 
+def patiently(ask: Callable[[], Sequence[Folder]]) -> Sequence[Folder]:
+    """What a mailbox answers that takes four requests at a time: eight may be asking."""
+    for _ in range(20):
+        try:
+            return ask()
+        except Retry as limit:
+            time.sleep(limit.after or 0.2)
+    return ask()
+
+
 @pytest.mark.parametrize(
     "old_tokens_die", [False, True], ids=["old tokens live on", "old ones die"]
 )
@@ -66,7 +79,7 @@ def test_eight_workers_that_renew_at_once_leave_a_token_that_works(
         client = client_opener(database, secrets, settings)(ben)  # as a process of its own would
         start.wait()
         try:
-            assert client.folders()
+            assert patiently(client.folders)
         except Exception as error:  # noqa: BLE001 - shown below
             failures.append(error)
 
