@@ -21,15 +21,15 @@ class Thread(Owned, Base):
     team: Mapped[bool] = mapped_column(default=False)
 
 
-class ThreadAssociation(Owned, Base):
-    """A company or a deal on whose timeline a thread appears."""
+class EmailAssociation(Owned, Base):
+    """A company or a deal on whose timeline an e-mail brings its thread."""
 
-    __tablename__ = "thread_association"
+    __tablename__ = "email_association"
     __table_args__ = (
-        UniqueConstraint("thread_id", "company_id"),
-        UniqueConstraint("thread_id", "deal_id"),
+        UniqueConstraint("email_id", "company_id"),
+        UniqueConstraint("email_id", "deal_id"),
     )
-    thread_id: Mapped[int] = ref("thread.id")
+    email_id: Mapped[int] = ref("email.id")
     company_id: Mapped[int | None] = ref("company.id")
     deal_id: Mapped[int | None] = ref("deal.id")
 

@@ -19,13 +19,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.columns import Key
 from crm.email_tables import Email as Email
+from crm.email_tables import EmailAssociation as EmailAssociation
 from crm.email_tables import EmailAttachment as EmailAttachment
 from crm.email_tables import EmailContact as EmailContact
 from crm.email_tables import EmailPerson as EmailPerson
 from crm.email_tables import EmailReference as EmailReference
 from crm.email_tables import Sighting as Sighting
 from crm.email_tables import Thread as Thread
-from crm.email_tables import ThreadAssociation as ThreadAssociation
 from crm.table_base import Base as Base
 from crm.table_base import Owned, ref
 

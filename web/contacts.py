@@ -6,7 +6,7 @@ from flask import Response, abort, flash, redirect, render_template, request, ur
 from werkzeug.wrappers import Response as AnyResponse
 
 from crm.addresses import normalise
-from crm.store import contacts, mailboxes, timeline
+from crm.store import companies, contacts, deals, mailboxes, timeline
 from crm.store.contacts import Added, AddressOfAnother, ContactRow, NoSuchContact, NotAnAddress
 from crm.store.paging import WrongCursor
 from crm.store.timeline import EmailRow, ThreadRow
@@ -59,12 +59,12 @@ def page(contact_id: int) -> str:
     after = request.args.get("after", "")
     rows, more = _rows(contact_id, after)
     with parts().database.read() as conn:
-        deals = contacts.deals(conn, me().account_id, contact_id)
+        theirs = deals.of_contact(conn, me().account_id, contact_id)
         own = [each for each in mailboxes.list_mailboxes(conn, me().account_id) if me().owns(each)]
     return render_template(
         "contact.html",
         contact=contact,
-        deals=deals,
+        deals=theirs,
         own=own,
         address=normalise(request.args.get("address", "")),
         threads=_threads(rows),
@@ -106,7 +106,7 @@ def add() -> Answer:
         return _again("Write at least one e-mail address.")
     try:
         with here.database.begin() as conn:
-            company = contacts.company(conn, me().account_id, firm) if firm else None
+            company = companies.ensure(conn, me().account_id, firm) if firm else None
             added = contacts.add_contact(
                 conn, me().account_id, name, addresses, here.clock(), company
             )

@@ -18,8 +18,9 @@ _STANDING = (
         EmailPerson.address,
         ContactAddress.contact_id,
         Email.owner_id,
-        Email.thread_id,
-        (Thread.root_identity == Email.identity).label("is_root"),
+        or_(Thread.root_identity == Email.identity, Email.direction == Direction.OUTGOING).label(
+            "brings"
+        ),
     )
     .join(Email, Email.id == EmailPerson.email_id)
     .join(Thread, Thread.id == Email.thread_id)
@@ -41,7 +42,7 @@ _STANDING = (
 
 def backfill(conn: Connection, account_id: int, addresses: Collection[str]) -> None:
     """These addresses have just become a contact's: put the logged e-mails with them on the
-    contact's timeline, and the threads they began on those of its company and deals. Addresses on
+    contact's timeline, and their threads on those of its company and deals. Addresses on
     a Never Log list of the account or the e-mail's owner stay away. The caller is `alone`."""
 
     @cache
@@ -53,12 +54,12 @@ def backfill(conn: Connection, account_id: int, addresses: Collection[str]) -> N
         wanted = [row for row in rows if not listed(row.address, never_log(row.owner_id))]
         on = {(row.email_id, row.contact_id) for row in wanted}
         _put(conn, account_id, on)
-        began: dict[int, set[int]] = {}
+        bringing: dict[int, set[int]] = {}
         for row in wanted:
-            if row.is_root:
-                began.setdefault(row.thread_id, set()).add(row.contact_id)
-        if began:
-            associate(conn, account_id, began)
+            if row.brings:
+                bringing.setdefault(row.email_id, set()).add(row.contact_id)
+        if bringing:
+            associate(conn, account_id, bringing)
 
 
 def _put(conn: Connection, account_id: int, on: Iterable[tuple[int, int]]) -> None:

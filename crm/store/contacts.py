@@ -1,4 +1,4 @@
-"""Contacts, their addresses, companies and deals."""
+"""Contacts and their addresses."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ from sqlalchemy.sql import Select
 
 from crm.addresses import normalise
 from crm.database import alone
-from crm.store import again, sql
+from crm.store import again, companies, sql
 from crm.store.backfill import backfill
-from crm.tables import Company, Contact, ContactAddress, Deal, DealContact, EmailContact
+from crm.store.companies import CompanyRow
+from crm.tables import Contact, ContactAddress, DealContact, EmailContact
 
 
 class AddressOfAnother(Exception):
@@ -28,21 +29,6 @@ class NotAnAddress(ValueError):
 
 class NoSuchContact(LookupError):
     """The account has no such contact."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompanyRow:
-    id: int
-    name: str
-    domain: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DealRow:
-    id: int
-    name: str
-    open: bool
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,43 +109,6 @@ def set_company(conn: Connection, account_id: int, contact_id: int, company_id: 
     _change(conn, account_id, contact_id, {"company_id": company_id})
 
 
-def company(conn: Connection, account_id: int, name: str, domain: str = "") -> int:
-    """Id of the company with this domain, else (without a domain) with this name; made where there
-    is none."""
-    domain = domain.strip().lower()
-    alone(conn, account_id)
-    wanted = Company.domain == domain if domain else Company.name == name.strip()
-    query = select(Company.id).where(Company.account_id == account_id, wanted).order_by(Company.id)
-    found = conn.scalar(query.limit(1))
-    if found is not None:
-        return found
-    values = {"account_id": account_id, "name": name.strip() or domain, "domain": domain or None}
-    made: int = conn.execute(insert(Company).values(values).returning(Company.id)).scalar_one()
-    return made
-
-
-def add_deal(
-    conn: Connection, account_id: int, name: str, contact_ids: Collection[int], now: datetime
-) -> int:
-    """Add an open deal with these contacts. Raises NoSuchContact."""
-    for contact_id in sorted(set(contact_ids)):
-        _check(conn, account_id, contact_id)
-    values = {"account_id": account_id, "name": name.strip(), "open": True, "created_at": now}
-    made: int = conn.execute(insert(Deal).values(values).returning(Deal.id)).scalar_one()
-    rows = [
-        {"account_id": account_id, "deal_id": made, "contact_id": each}
-        for each in sorted(set(contact_ids))
-    ]
-    sql.add_missing(conn, DealContact, rows)
-    return made
-
-
-def close_deal(conn: Connection, account_id: int, deal_id: int) -> None:
-    conn.execute(
-        update(Deal).where(Deal.account_id == account_id, Deal.id == deal_id).values(open=False)
-    )
-
-
 def find(conn: Connection, account_id: int, address: str) -> ContactRow | None:
     """The contact with this address."""
     table = ContactAddress
@@ -193,29 +142,26 @@ def listing(
     return _rows(conn, account_id, query)
 
 
-def deals(conn: Connection, account_id: int, contact_id: int) -> list[DealRow]:
-    """The contact's deals, open ones first, newest first."""
-    query = (
-        select(Deal.id, Deal.name, Deal.open, Deal.created_at)
-        .join(DealContact, DealContact.deal_id == Deal.id)
-        .where(
-            Deal.account_id == account_id,
-            DealContact.account_id == account_id,
-            DealContact.contact_id == contact_id,
-        )
-        .order_by(Deal.open.desc(), Deal.created_at.desc(), Deal.id.desc())
+def of_company(
+    conn: Connection, account_id: int, company_id: int, limit: int = 50
+) -> list[ContactRow]:
+    """Contacts of a company, by name."""
+    query = _select(account_id).where(Contact.company_id == company_id)
+    return _rows(
+        conn, account_id, query.order_by(func.lower(Contact.name), Contact.id).limit(limit)
     )
-    return [DealRow(*row) for row in conn.execute(query)]
 
 
-def companies(conn: Connection, account_id: int) -> list[CompanyRow]:
-    """All companies of the account, by name."""
+def of_deal(conn: Connection, account_id: int, deal_id: int, limit: int = 50) -> list[ContactRow]:
+    """Contacts of a deal, by name."""
     query = (
-        select(Company.id, Company.name, Company.domain)
-        .where(Company.account_id == account_id)
-        .order_by(func.lower(Company.name), Company.id)
+        _select(account_id)
+        .join(DealContact, DealContact.contact_id == Contact.id)
+        .where(DealContact.account_id == account_id, DealContact.deal_id == deal_id)
     )
-    return [CompanyRow(*row) for row in conn.execute(query)]
+    return _rows(
+        conn, account_id, query.order_by(func.lower(Contact.name), Contact.id).limit(limit)
+    )
 
 
 def _claim(
@@ -263,8 +209,7 @@ def _check(conn: Connection, account_id: int, contact_id: int) -> None:
 
 
 def _check_company(conn: Connection, account_id: int, company_id: int) -> None:
-    query = select(Company.id).where(Company.account_id == account_id, Company.id == company_id)
-    if conn.scalar(query) is None:
+    if companies.company(conn, account_id, company_id) is None:
         raise LookupError("no such company")
 
 
@@ -281,13 +226,13 @@ def _rows(
     ids = [row.id for row in rows]
     addresses = _addresses(conn, account_id, ids)
     numbers = _numbers(conn, account_id, ids)
-    of_company = _companies(conn, account_id, [row.company_id for row in rows if row.company_id])
+    firms = companies.by_id(conn, account_id, [row.company_id for row in rows if row.company_id])
     return [
         ContactRow(
             id=row.id,
             name=row.name,
             addresses=tuple(addresses.get(row.id, ())),
-            company=of_company.get(row.company_id) if row.company_id else None,
+            company=firms.get(row.company_id) if row.company_id else None,
             emails=numbers.get(row.id, 0),
             created_at=row.created_at,
         )
@@ -319,14 +264,4 @@ def _numbers(conn: Connection, account_id: int, ids: list[int]) -> dict[int, int
             .group_by(table.contact_id)
         )
         found.update((contact_id, number) for contact_id, number in conn.execute(query))
-    return found
-
-
-def _companies(conn: Connection, account_id: int, ids: list[int]) -> dict[int, CompanyRow]:
-    found: dict[int, CompanyRow] = {}
-    for some in sql.chunks(ids):
-        query = select(Company.id, Company.name, Company.domain).where(
-            Company.account_id == account_id, Company.id.in_(some)
-        )
-        found.update((row.id, CompanyRow(*row)) for row in conn.execute(query))
     return found

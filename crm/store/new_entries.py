@@ -76,13 +76,13 @@ def insert_entries(
     threads = _threads(conn, mailbox, entries)
     ids = _emails(conn, mailbox, entries, threads, now)
     _hang(conn, account_id, entries, ids, contacts)
-    started = {
-        threads[entry.identity]: contacts[entry.identity]
+    bringing = {
+        ids[entry.identity]: contacts[entry.identity]
         for entry in entries
-        if entry.thread_id is None
+        if entry.thread_id is None or _direction(entry) is Direction.OUTGOING
     }
-    if started:
-        associate(conn, account_id, started)
+    if bringing:
+        associate(conn, account_id, bringing)
     events = [
         _event(account_id, ids[entry.identity], contacts[entry.identity], entry, now)
         for entry in entries

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.sql import Select
 
 from crm.model import Attachment
-from crm.store import paging, sql
+from crm.store import associations, paging, sql
 from crm.store.paging import Page
 from crm.tables import (
     Email,
@@ -18,7 +18,6 @@ from crm.tables import (
     Mailbox,
     Sighting,
     Thread,
-    ThreadAssociation,
 )
 
 
@@ -88,12 +87,7 @@ def of_company(
     conn: Connection, account_id: int, company_id: int, after: str = "", limit: int = 20
 ) -> Page[ThreadRow]:
     """A page of the threads associated with a company. Raises paging.WrongCursor."""
-    table = ThreadAssociation
-    threads = (
-        select(table.thread_id)
-        .where(table.account_id == account_id, table.company_id == company_id)
-        .scalar_subquery()
-    )
+    threads = associations.threads_of_company(account_id, company_id)
     query = _emails(account_id).where(Email.thread_id.in_(threads))
     return _page(conn, account_id, query, after, limit)
 
@@ -102,12 +96,7 @@ def of_deal(
     conn: Connection, account_id: int, deal_id: int, after: str = "", limit: int = 20
 ) -> Page[ThreadRow]:
     """A page of the threads associated with a deal. Raises paging.WrongCursor."""
-    table = ThreadAssociation
-    threads = (
-        select(table.thread_id)
-        .where(table.account_id == account_id, table.deal_id == deal_id)
-        .scalar_subquery()
-    )
+    threads = associations.threads_of_deal(account_id, deal_id)
     query = _emails(account_id).where(Email.thread_id.in_(threads))
     return _page(conn, account_id, query, after, limit)
 

@@ -12,13 +12,13 @@ from sqlalchemy.orm import aliased
 
 from crm import guard
 from crm.model import Folder, Ref, WatchState
-from crm.store import accounts, contacts, journal, mailboxes
+from crm.store import accounts, companies, contacts, deals, journal, mailboxes
 from crm.store import settings as account_settings
 from crm.store.outcomes import Later, Run
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "contacts", "context", "journal", "mailboxes", "people", "runs",
+MODULES = ("accounts", "again", "companies", "contacts", "context", "deals", "journal", "mailboxes", "people", "runs",
            "settle", "timeline", "watching")  # fmt: skip
 MARK = "secretb"  # in every text of the account that must stay unseen
 
@@ -95,7 +95,7 @@ def victim(database, secrets, now):
     world = World(database, secrets, now)
     mailbox = world.mailbox(f"ana@{MARK}.test")
     with database.begin() as conn:
-        company = contacts.company(conn, world.account, MARK, f"{MARK}.test")
+        company = companies.ensure(conn, world.account, MARK, f"{MARK}.test")
         accounts.add_domain(conn, world.account, f"{MARK}.test")
         account_settings.set_setting(conn, world.account, "log_label", MARK)
         accounts.add_never_log(conn, world.account, None, f"{MARK}.example", now)
@@ -104,7 +104,7 @@ def victim(database, secrets, now):
         mailboxes.set_watches(conn, mailbox, [watch], now, now)
     zoe = world.contact(f"zoe@{MARK}.test", name=MARK, company=company)
     with database.begin() as conn:
-        contacts.add_deal(conn, world.account, MARK, [zoe], now)
+        deals.add(conn, world.account, MARK, [zoe], now)
     world.settle(
         mailbox,
         world.sent(1, [f"zoe@{MARK}.test"], subject=MARK),
@@ -132,7 +132,7 @@ def arguments(victim, stranger):
     with victim.database.read() as conn:
         (theirs,) = mailboxes.list_mailboxes(conn, victim.account)
         zoe = contacts.find(conn, victim.account, f"zoe@{MARK}.test")
-        deal = contacts.deals(conn, victim.account, zoe.id)[0]
+        deal = deals.of_contact(conn, victim.account, zoe.id)[0]
         rows = journal.rows(conn, victim.account, theirs.id, journal.Filter()).items
         email_id = next(row.email_id for row in rows if row.email_id)
     mailbox = replace(theirs, account_id=stranger.account, own_addresses=frozenset())
@@ -141,7 +141,7 @@ def arguments(victim, stranger):
         "account_id": stranger.account, "mailbox": mailbox, "mailbox_id": theirs.id,
         "run": Run(mailbox, "run", TTL, victim.secrets), "token": "run", "ttl": TTL, "now": now,
         "user_id": theirs.user_id, "contact_id": zoe.id, "contact_ids": [zoe.id],
-        "company_id": zoe.company.id, "deal_id": deal.id, "email_id": email_id, "thread_id": 1,
+        "company_id": zoe.company.id, "company_ids": [zoe.company.id], "is_open": False, "deal_id": deal.id, "email_id": email_id, "thread_id": 1,
         "journal_id": rows[0].id, "journal_ids": [row.id for row in rows], "entry_id": 1,
         "mailbox_ids": [theirs.id], "reason": "late-root", "secrets": victim.secrets,
         "outcomes": [stranger.sent(1)], "headers": [stranger.sent(1).message.headers],

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import func, select
 
 from crm.model import Address, Kind, Verdict
-from crm.store import accounts, contacts, timeline
+from crm.store import accounts, companies, contacts, timeline
 from crm.store.outcomes import Logged
 from crm.tables import Base, Thread
 from tests.crm.store_world import ZOE, message_id
@@ -61,7 +61,7 @@ def test_a_root_whose_recipient_becomes_a_contact_appears_on_their_company(world
     ana = world.mailbox()
     world.settle(ana, cc(world.sent(1), PIA))
     with world.database.begin() as conn:
-        company = contacts.company(conn, world.account, "X", "x.test")
+        company = companies.ensure(conn, world.account, "X", "x.test")
     world.contact(PIA, company=company)
     with world.database.read() as conn:
         assert ids(timeline.of_company(conn, world.account, company).items) == [messages(1)]

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from crm.model import AccountSettings, Address, Place, Ref, Switches
-from crm.store import accounts, contacts, journal, paging, timeline
+from crm.store import accounts, companies, contacts, deals, journal, paging, timeline
 from crm.store import settings as account_settings
 from crm.store.outcomes import Refused
 from tests.crm.store_world import ZOE, World
@@ -129,22 +129,22 @@ def test_a_contact_has_a_name_a_company_deals_and_a_number_of_e_mails(world):
     zoe = world.contact(ZOE)
     world.settle(ana, world.sent(1), world.sent(2))
     with world.database.begin() as conn:
-        company = contacts.company(conn, world.account, "Globex", "globex.test")
-        assert contacts.company(conn, world.account, "Umbrella") == contacts.company(
+        company = companies.ensure(conn, world.account, "Globex", "globex.test")
+        assert companies.ensure(conn, world.account, "Umbrella") == companies.ensure(
             conn, world.account, "Umbrella"
         )
         contacts.rename(conn, world.account, zoe, " Zoe Z ")
         contacts.set_company(conn, world.account, zoe, company)
-        old = contacts.add_deal(conn, world.account, "Old", [zoe], world.now)
-        contacts.add_deal(conn, world.account, "New", [zoe], world.now + timedelta(days=1))
-        contacts.close_deal(conn, world.account, old)
+        old = deals.add(conn, world.account, "Old", [zoe], world.now)
+        deals.add(conn, world.account, "New", [zoe], world.now + timedelta(days=1))
+        deals.set_open(conn, world.account, old, False)
         found = contacts.contact(conn, world.account, zoe)
         assert (found.name, found.company.domain, found.emails) == ("Zoe Z", "globex.test", 2)
-        assert [(each.name, each.open) for each in contacts.deals(conn, world.account, zoe)] == [
+        assert [(each.name, each.open) for each in deals.of_contact(conn, world.account, zoe)] == [
             ("New", True),
             ("Old", False),
         ]
-        assert [each.name for each in contacts.companies(conn, world.account)] == [
+        assert [each.company.name for each in companies.listing(conn, world.account)] == [
             "Globex",
             "Umbrella",
         ]
@@ -153,7 +153,7 @@ def test_a_contact_has_a_name_a_company_deals_and_a_number_of_e_mails(world):
         with pytest.raises(contacts.NoSuchContact):
             contacts.rename(conn, world.account, zoe + 99, "x")
         with pytest.raises(contacts.NoSuchContact):
-            contacts.add_deal(conn, world.account, "x", [zoe + 99], world.now)
+            deals.add(conn, world.account, "x", [zoe + 99], world.now)
 
 
 def test_a_timeline_is_read_in_pages_of_threads(world):

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from crm.model import Address, MailboxKind, Ref
-from crm.store import accounts, contacts, settle, timeline
+from crm.store import accounts, companies, contacts, deals, settle, timeline
 from crm.store import settings as account_settings
 from crm.tables import (
-    ThreadAssociation,
+    EmailAssociation,
 )
 from tests.crm.store_world import ZOE, message_id
 
@@ -14,8 +14,8 @@ from tests.crm.store_world import ZOE, message_id
 def test_recipients_become_contacts_of_the_company_of_their_domain(world):
     ana = world.mailbox()
     with world.database.begin() as conn:
-        company = contacts.company(conn, world.account, "Globex", "globex.test")
-        assert contacts.company(conn, world.account, "", "Globex.test") == company
+        company = companies.ensure(conn, world.account, "Globex", "globex.test")
+        assert companies.ensure(conn, world.account, "", "Globex.test") == company
     world.settle(ana, world.sent(1, (Address(ZOE, "Zoe"), "pia@x.test")))
     with world.database.read() as conn:
         zoe = contacts.find(conn, world.account, ZOE)
@@ -30,18 +30,16 @@ def test_a_root_appears_on_the_five_newest_open_deals_of_its_contacts(world):
     ana = world.mailbox()
     zoe = world.contact(ZOE)
     with world.database.begin() as conn:
-        deals = [
-            contacts.add_deal(
-                conn, world.account, f"D{day}", [zoe], world.now + timedelta(days=day)
-            )
+        made = [
+            deals.add(conn, world.account, f"D{day}", [zoe], world.now + timedelta(days=day))
             for day in range(8)
         ]
-        contacts.close_deal(conn, world.account, deals[7])
+        deals.set_open(conn, world.account, made[7], False)
     world.settle(ana, world.sent(1))
     with world.database.read() as conn:
-        found = [len(timeline.of_deal(conn, world.account, each).items) for each in deals]
+        found = [len(timeline.of_deal(conn, world.account, each).items) for each in made]
     assert found == [0, 0, 1, 1, 1, 1, 1, 0]
-    assert world.number_of(ThreadAssociation) == 5
+    assert world.number_of(EmailAssociation) == 5
 
 
 def test_a_team_mailbox_starts_a_team_thread(world):

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from crm import guard
 from crm.database import Database
-from crm.store import accounts, contact_import, contacts
+from crm.store import accounts, companies, contact_import, contacts
 from crm.store.contacts import ContactRow
 from crm.tables import Contact
 from infra.secrets import Secrets, new_key
@@ -138,7 +138,7 @@ def test_standard_input_is_a_file_too(desk: Desk):
 
 def test_an_existing_company_is_found_by_its_name(desk: Desk):
     with desk.database.begin() as conn:
-        company = contacts.company(conn, desk.account, "Globex", "globex.test")
+        company = companies.ensure(conn, desk.account, "Globex", "globex.test")
     desk.load(HEADER + "Eva,eva@globex.test,Globex\n")
 
     [eva] = desk.stored
@@ -156,7 +156,7 @@ def test_thousands_of_rows_take_few_transactions(desk: Desk):
     with desk.database.read() as conn:
         query = select(func.count()).where(Contact.account_id == desk.account)
         assert conn.scalar(query.select_from(Contact)) == 3000
-        assert len(contacts.companies(conn, desk.account)) == 700
+        assert len(companies.listing(conn, desk.account, limit=1000)) == 700
 
 
 def test_woken_mailboxes_are_rung(desk: Desk, redis, monkeypatch):

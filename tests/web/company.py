@@ -11,7 +11,7 @@ from crm import kinds, messages
 from crm.database import Database
 from crm.model import Folder, MailboxStatus, Place, Ref, WatchState
 from crm.rules.decide import decide
-from crm.store import accounts, contacts, mailboxes, settle
+from crm.store import accounts, companies, contacts, mailboxes, settle
 from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
 from crm.store.mailboxes import Mailbox
@@ -75,7 +75,7 @@ class Company:
 
     def contact(self, name: str, *addresses: str, company: str = "") -> int:
         with self.database.begin() as conn:
-            firm = contacts.company(conn, self.account, company) if company else None
+            firm = companies.ensure(conn, self.account, company) if company else None
             added = contacts.add_contact(conn, self.account, name, addresses, self.now, firm)
         return added.contact_id
 

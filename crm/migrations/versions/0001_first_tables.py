@@ -296,25 +296,6 @@ def upgrade() -> None:
     with op.batch_alter_table('pending', schema=None) as batch_op:
         batch_op.create_index('ix_pending_mailbox_id_next_at', ['mailbox_id', 'next_at'], unique=False)
 
-    op.create_table('thread_association',
-    sa.Column('thread_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('company_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
-    sa.Column('deal_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
-    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_thread_association_account_id'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['company_id'], ['company.id'], name=op.f('fk_thread_association_company_id'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['deal_id'], ['deal.id'], name=op.f('fk_thread_association_deal_id'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['thread_id'], ['thread.id'], name=op.f('fk_thread_association_thread_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_thread_association')),
-    sa.UniqueConstraint('thread_id', 'company_id', name=op.f('uq_thread_association_thread_id_company_id')),
-    sa.UniqueConstraint('thread_id', 'deal_id', name=op.f('uq_thread_association_thread_id_deal_id'))
-    )
-    with op.batch_alter_table('thread_association', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_thread_association_company_id'), ['company_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_thread_association_deal_id'), ['deal_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_thread_association_thread_id'), ['thread_id'], unique=False)
-
     op.create_table('watch',
     sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('resource', sa.Text(), nullable=False),
@@ -332,6 +313,25 @@ def upgrade() -> None:
     with op.batch_alter_table('watch', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_watch_mailbox_id'), ['mailbox_id'], unique=False)
         batch_op.create_index('ix_watch_provider_id', ['provider_id'], unique=False)
+
+    op.create_table('email_association',
+    sa.Column('email_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('company_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('deal_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_email_association_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['company_id'], ['company.id'], name=op.f('fk_email_association_company_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['deal_id'], ['deal.id'], name=op.f('fk_email_association_deal_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['email_id'], ['email.id'], name=op.f('fk_email_association_email_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_email_association')),
+    sa.UniqueConstraint('email_id', 'company_id', name=op.f('uq_email_association_email_id_company_id')),
+    sa.UniqueConstraint('email_id', 'deal_id', name=op.f('uq_email_association_email_id_deal_id'))
+    )
+    with op.batch_alter_table('email_association', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_email_association_company_id'), ['company_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_email_association_deal_id'), ['deal_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_email_association_email_id'), ['email_id'], unique=False)
 
     op.create_table('email_attachment',
     sa.Column('email_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -526,17 +526,17 @@ def downgrade() -> None:
         batch_op.drop_index('ix_email_attachment_account_id_digest')
 
     op.drop_table('email_attachment')
+    with op.batch_alter_table('email_association', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_email_association_email_id'))
+        batch_op.drop_index(batch_op.f('ix_email_association_deal_id'))
+        batch_op.drop_index(batch_op.f('ix_email_association_company_id'))
+
+    op.drop_table('email_association')
     with op.batch_alter_table('watch', schema=None) as batch_op:
         batch_op.drop_index('ix_watch_provider_id')
         batch_op.drop_index(batch_op.f('ix_watch_mailbox_id'))
 
     op.drop_table('watch')
-    with op.batch_alter_table('thread_association', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_thread_association_thread_id'))
-        batch_op.drop_index(batch_op.f('ix_thread_association_deal_id'))
-        batch_op.drop_index(batch_op.f('ix_thread_association_company_id'))
-
-    op.drop_table('thread_association')
     with op.batch_alter_table('pending', schema=None) as batch_op:
         batch_op.drop_index('ix_pending_mailbox_id_next_at')
 
