@@ -57,6 +57,19 @@ class Visibility(StrEnum):
     OWNER = "owner"  # the owner alone
 
 
+class Scope(StrEnum):
+    """What an API key is good for."""
+
+    READ = "read"  # contacts, timelines, e-mails, mailboxes
+    WRITE = "write"  # contacts
+    JOURNAL = "journal"  # why messages were not logged, and the explainer
+    SETTINGS = "settings"  # switches and Never Log lists
+    RESTRICTED = "restricted"  # also e-mails that only some people may see
+
+
+USUAL_SCOPES = frozenset(Scope) - {Scope.RESTRICTED}
+
+
 class FileState(StrEnum):
     """What became of an attachment of a logged e-mail (part D of the rules)."""
 

@@ -192,9 +192,10 @@ def key() -> None:
 
 
 def _add_groups() -> None:
-    from replylog import contacts_command, mailbox_command, records
+    from replylog import apikey_command, contacts_command, mailbox_command, records
 
-    for group in (records.db, records.user, mailbox_command.mailbox, contacts_command.contacts):
+    groups = (records.db, records.user, mailbox_command.mailbox, contacts_command.contacts)
+    for group in (*groups, apikey_command.apikey):
         main.add_command(group)
 
 

@@ -27,6 +27,7 @@ from web import (
     shell,
     signin,
 )
+from web.api import mount, problems
 from web.parts import NAME, Clock, OpenClient, Parts, utc_now
 from workers.queue import Queue
 
@@ -126,6 +127,7 @@ def create_app(
     app.url_map.merge_slashes = False  # such a redirect would name the host that the request names
     for path, endpoint, view, methods in ROUTES:
         app.add_url_rule(path, endpoint, view, methods=methods)
+    mount.register(app)
     return app
 
 
@@ -133,6 +135,8 @@ def _require_sign_in() -> Response | str | None:
     """Every page is for people who signed in, but those of `FOR_EVERYBODY` and what is not there."""
     if request.endpoint == "connect_callback" and "admin_consent" in request.args:
         return connect.agreed()  # an administrator, who need not be a user
+    if problems.is_api():  # programs bring a key
+        return None
     if request.endpoint in FOR_EVERYBODY or current_user.is_authenticated:
         return None
     return people.manager.unauthorized()  # type: ignore[no-any-return]

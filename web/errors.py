@@ -1,6 +1,6 @@
 """Pages for what went wrong, in plain words."""
 
-from flask import Flask, g, render_template
+from flask import Flask, Response, g, render_template
 from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
 from redis.exceptions import RedisError
@@ -8,9 +8,10 @@ from werkzeug.exceptions import HTTPException
 
 from crm.database import OperationalError
 from infra.logs import get
+from web.api import problems
 from workers.queue import QueueDown
 
-Page = tuple[str, int]
+Page = tuple[str, int] | Response
 SERVER_ERROR = 500
 
 _WORDS = {
@@ -33,6 +34,7 @@ _WORDS = {
 
 def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(problems.Problem, problems.of)
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(RateLimitExceeded, _too_many)
     app.register_error_handler(QueueDown, _down)
@@ -42,9 +44,12 @@ def register(app: Flask) -> None:
 
 
 def page(status: int, title: str = "", text: str = "") -> Page:
-    """The page for an HTTP status, with its own words or the given ones."""
+    """The page for an HTTP status, with its own words or the given ones; for a program, the same
+    as JSON."""
     g.alone = status >= SERVER_ERROR  # who is signed in may be what cannot be found out
     words = _WORDS.get(status, _WORDS[500] if status >= SERVER_ERROR else _WORDS[400])
+    if problems.is_api():
+        return problems.response(status, f"{title or words[0]}. {text or words[1]}")
     body = render_template(
         "error.html", status=status, title=title or words[0], text=text or words[1]
     )
@@ -53,6 +58,8 @@ def page(status: int, title: str = "", text: str = "") -> Page:
 
 def _http(error: HTTPException) -> Page | HTTPException:
     code = error.code or 500
+    if wrong := getattr(error, "data", {}).get("messages"):  # of fields, from webargs
+        return problems.response(code, "Some fields are wrong.", errors=wrong)
     return error if code < 400 else page(code)
 
 

@@ -159,7 +159,7 @@ def _failed(response: Response) -> bool:
     return response.status_code == FAILED
 
 
-def _void_link() -> tuple[str, int]:
+def _void_link() -> errors.Page:
     return errors.page(
         403,
         "This link has been used or is too old",

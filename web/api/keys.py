@@ -1,0 +1,39 @@
+"""Who calls the API: the key in the request, and what it is good for."""
+
+from typing import cast
+
+from flask import g, request
+
+from crm.model import Scope
+from crm.store import api_keys
+from crm.store.api_keys import KeyRow
+from web.api.problems import Problem
+from web.parts import parts
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def require(read: Scope, write: Scope) -> None:
+    """Let the request pass with a key of the needed scope. Raises Problem 401 or 403."""
+    kind, _, key = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not key.strip():
+        raise Problem(
+            401, "Send a key: Authorization: Bearer KEY (`replylog apikey add` makes one)."
+        )
+    here = parts()
+    with here.database.read() as conn:
+        found = api_keys.by_key(conn, key.strip())
+    if found is None:
+        raise Problem(401, "No such key: it was removed, or mistyped.")
+    needed = read if request.method in _READS else write
+    if needed not in found.scopes:
+        raise Problem(403, f"The key lacks the scope “{needed}”.", scope=needed.value)
+    if not found.is_noted(here.clock()):
+        with here.database.begin() as conn:
+            api_keys.note_use(conn, found.account_id, found.id, here.clock())
+    g.api_key = found
+
+
+def caller() -> KeyRow:
+    """The key of this request; only behind `require`."""
+    return cast(KeyRow, g.api_key)

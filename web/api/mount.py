@@ -1,0 +1,50 @@
+"""Puts the API into the web application. The whole map of it is `RESOURCES`."""
+
+from typing import Any
+
+from flask import Flask
+from flask_smorest import Api, Blueprint
+
+from crm.model import Scope
+from web.api import contacts, keys, mailboxes, problems
+from web.security import csrf
+
+RESOURCES: tuple[tuple[Blueprint, Scope, Scope], ...] = (  # resource, scope to read, to write
+    (contacts.blueprint, Scope.READ, Scope.WRITE),
+    (mailboxes.blueprint, Scope.READ, Scope.WRITE),
+)
+
+
+class _Api(Api):  # type: ignore[misc] # ships no types
+    """The library's OpenAPI document, with errors as in `web.api.problems`."""
+
+    def _register_error_handlers(self) -> None:
+        """None: `web.errors` answers for the whole application."""
+
+
+def register(app: Flask) -> None:
+    """Add the resources, and their description at /api/v1/openapi.json."""
+    app.config.update(
+        API_TITLE="replylog",
+        API_VERSION="1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX=problems.ROOT,
+        OPENAPI_JSON_PATH="openapi.json",
+        API_SPEC_OPTIONS={
+            "info": {"description": "Contacts in, timelines out, and why mail was not logged."},
+            "security": [{"key": []}],
+        },
+    )
+    api = _Api(app)
+    api.spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
+    for blueprint, read, write in RESOURCES:
+        csrf.exempt(blueprint)  # no cookie is of use there
+        api.register_blueprint(blueprint, url_prefix=problems.ROOT + blueprint.url_prefix)
+        app.before_request_funcs.setdefault(blueprint.name, []).append(_guard(read, write))
+
+
+def _guard(read: Scope, write: Scope) -> Any:
+    def require() -> None:
+        keys.require(read, write)
+
+    return require
