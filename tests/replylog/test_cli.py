@@ -1,4 +1,4 @@
-"""The command `replylog`, run as people run it: in a process of its own."""
+"""The command `replylog`: roles in a process of their own, as people run them; the rest in this one."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from cryptography.fernet import Fernet
 
 from crm.database import Database
@@ -18,13 +19,29 @@ from crm.store import accounts, mailboxes
 from infra.secrets import Secrets, new_key
 from infra.settings import Settings
 from replylog import roles
+from replylog.cli import main
 from workers.queue import Queue
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def replylog(tmp_path: Path):
+def replylog(tmp_path: Path, monkeypatch):
+    def run(
+        *arguments: str, given: str = "", **settings: str
+    ) -> "subprocess.CompletedProcess[str]":
+        named = {f"REPLYLOG_{name}": value for name, value in settings.items()}
+        told = CliRunner().invoke(main, arguments, input=given, env=named)
+        if told.exception and not isinstance(told.exception, SystemExit):
+            raise told.exception
+        return subprocess.CompletedProcess(arguments, told.exit_code, told.stdout, told.stderr)
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+@pytest.fixture
+def process(tmp_path: Path):
     def run(
         *arguments: str, given: str = "", **settings: str
     ) -> "subprocess.CompletedProcess[str]":
@@ -43,8 +60,8 @@ def replylog(tmp_path: Path):
     return run
 
 
-def test_help_names_every_role(replylog):
-    told = replylog("--help")
+def test_help_names_every_role(process):
+    told = process("--help")
 
     assert told.returncode == 0
     for name in (
@@ -72,16 +89,16 @@ def test_the_version_is_the_packages(replylog):
 @pytest.mark.parametrize(
     "command", [["all"], ["web"], ["webhooks"], ["worker"], ["timetable"], ["db", "upgrade"]]
 )
-def test_wrong_settings_are_said_in_one_line_and_end_with_2(replylog, command):
-    told = replylog(*command, PUBLIC_URL="nowhere", GOOGLE_CLIENT_ID="")
+def test_wrong_settings_are_said_in_one_line_and_end_with_2(process, command):
+    told = process(*command, PUBLIC_URL="nowhere", GOOGLE_CLIENT_ID="")
 
     assert told.returncode == 2
     assert told.stderr.startswith("REPLYLOG_PUBLIC_URL='nowhere': expected ")
     assert len(told.stderr.splitlines()) == 1
 
 
-def test_a_misspelt_setting_is_an_error(replylog):
-    told = replylog("db", "upgrade", DATABSE_URL="x")
+def test_a_misspelt_setting_is_an_error(process):
+    told = process("db", "upgrade", DATABSE_URL="x")
 
     assert told.returncode == 2
     assert "did you mean REPLYLOG_DATABASE_URL?" in told.stderr
@@ -160,11 +177,11 @@ def test_an_unknown_mailbox_cannot_be_synced(replylog):
     assert told.stderr == "Error: ana@acme.test is no connected mailbox\n"
 
 
-def test_a_worker_in_burst_ends_when_nothing_is_to_do(replylog):
-    replylog("db", "upgrade")
+def test_a_worker_in_burst_ends_when_nothing_is_to_do(process):
+    process("db", "upgrade")
     before = time.monotonic()
 
-    told = replylog("worker", "--burst")
+    told = process("worker", "--burst")
 
     assert told.returncode == 0, told.stderr
     assert time.monotonic() - before < 30
