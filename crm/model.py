@@ -78,7 +78,16 @@ class FileState(StrEnum):
     STORED = "stored"
     OFF = "attachments-off"
     TOO_LARGE = "too-large"
+    LINK = "link"  # it lies in the sender's cloud; there is nothing to keep
     UNAVAILABLE = "attachment-unavailable"
+
+
+class Content(StrEnum):
+    """What stands behind an attachment, as far as its provider tells."""
+
+    BYTES = "bytes"
+    LINK = "link"  # a file in the sender's cloud: there is nothing to keep
+    SCANNED = "scanned"  # a placeholder while the provider scans the files of the message
 
 
 class Original(StrEnum):
@@ -172,16 +181,19 @@ class Attachment:
     size: int  # bytes
     inline: bool = False
     content_id: str = ""
+    content: Content = Content.BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A whole message. `text` is the plain text, made from `html` where `html` is not ''."""
+    """A whole message. `text` is the plain text, made from `html` where `html` is not ''. `size` is
+    that of all of it in bytes, as the provider says (0: it does not)."""
 
     headers: Headers
     text: str
     html: str
     attachments: tuple[Attachment, ...] = ()
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

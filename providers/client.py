@@ -11,7 +11,7 @@ An error is named for what the caller does next. Anything else that an adapter r
 fails loudly. A network error is a Retry, never a lost consent.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -19,6 +19,7 @@ from typing import Protocol, TypeAlias
 from crm.model import Folder, Headers, Message, Place, Ref, WatchState
 
 Cursor: TypeAlias = str  # where in a mailbox's changes we are; opaque outside its adapter
+CHUNK = 256 * 1024  # bytes of an attachment in one piece
 
 
 class ProviderError(Exception):
@@ -105,6 +106,12 @@ class MailClient(Protocol):
 
     def message(self, ref: Ref) -> Message:
         """The whole message (attachments as metadata). Raises Gone."""
+        ...
+
+    def attachment(self, ref: Ref, part: str) -> Generator[bytes]:
+        """The bytes of an attachment that `message` listed, in pieces of at most `CHUNK`; never
+        whole in memory. Raises Gone, with the first piece, where the message or the part is not
+        there or has no bytes. Close it (`contextlib.closing`) to stop early."""
         ...
 
     def folders(self) -> Sequence[Folder]:

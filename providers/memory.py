@@ -5,13 +5,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from crm.messages import parse
+from crm.messages import attachment, parse
 from crm.model import Folder, Headers, Message, Place, Ref, WatchState
-from providers.client import Cursor, CursorExpired, Gone, Item, Page, ProviderError
+from providers.client import CHUNK, Cursor, CursorExpired, Gone, Item, Page, ProviderError
 
 WATCH_LIFE = timedelta(days=7)
 
@@ -145,6 +145,15 @@ class MemoryClient:
             raise Gone
         return _read(ref, stored)
 
+    def attachment(self, ref: Ref, part: str) -> Generator[bytes]:
+        self.mailbox.enter("attachment")
+        stored = self.mailbox.messages.get(ref.id)
+        data = attachment(stored.raw, part) if stored else None
+        if data is None:
+            raise Gone
+        for start in range(0, len(data), CHUNK):
+            yield data[start : start + CHUNK]
+
     def folders(self) -> Sequence[Folder]:
         self.mailbox.enter("folders")
         return self.mailbox.followed
@@ -172,4 +181,5 @@ class MemoryClient:
 
 
 def _read(ref: Ref, stored: Stored) -> Message:
-    return parse(stored.raw, ref, stored.place, stored.received_at, stored.labels)
+    message = parse(stored.raw, ref, stored.place, stored.received_at, stored.labels)
+    return replace(message, size=len(stored.raw))

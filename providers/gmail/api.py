@@ -33,7 +33,7 @@ HISTORY_FIELDS = (
 )
 LIST_FIELDS = "nextPageToken,messages(id,threadId)"
 METADATA_FIELDS = "id,threadId,labelIds,internalDate,payload/headers"
-FULL_FIELDS = "id,threadId,labelIds,internalDate,payload"
+FULL_FIELDS = "id,threadId,labelIds,internalDate,sizeEstimate,payload"
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,11 @@ class Api:
     def full(self, message: str) -> HttpRequest:
         return self.messages.get(
             userId="me", id=message, format="full", fields=FULL_FIELDS, prettyPrint=False
+        )
+
+    def raw(self, message: str) -> HttpRequest:
+        return self.messages.get(
+            userId="me", id=message, format="raw", fields="raw", prettyPrint=False
         )
 
     def attachment(self, message: str, attachment: str) -> HttpRequest:

@@ -1,20 +1,22 @@
 """A Gmail mailbox as a `MailClient`."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from googleapiclient.http import HttpRequest
 
+from crm import messages
 from crm.model import Folder, Headers, Message, Ref, WatchState
 from infra.settings import Settings
 from providers.client import Cursor, Gone, Item, Page
 from providers.gmail import cursor as cursors
 from providers.gmail.api import api
 from providers.gmail.errors import About, OtherClient, translated
+from providers.gmail.files import Streams, pieces
 from providers.gmail.history import is_user_label, items_of
-from providers.gmail.payload import decoded, headers_of, message_of
+from providers.gmail.payload import Leaf, decoded, headers_of, leaves_of, message_of
 from providers.gmail.transport import authorized
 from providers.tokens import TokenSource
 
@@ -36,6 +38,8 @@ class GmailClient:
     ) -> None:
         self._api = api(settings.gmail_api_url)
         self._http = authorized(access)
+        self._streams = Streams(access, clock)
+        self._leaves: tuple[str, dict[str, Leaf]] = ("", {})  # of the message last asked for a file
         self._topic = settings.google_pubsub_topic
         self._page_size = page_size
         self._clock = clock
@@ -93,6 +97,22 @@ class GmailClient:
         fetch = partial(self._attachment, ref.id)
         return message_of(answer, self._named(answer, names), fetch)
 
+    def attachment(self, ref: Ref, part: str) -> Generator[bytes]:
+        """By the part's number: the ids that Gmail gives to files change from answer to answer."""
+        if self._leaves[0] != ref.id:
+            answer = self._run(self._api.full(ref.id), About.MESSAGE)
+            self._leaves = (ref.id, leaves_of(answer))
+        leaf = self._leaves[1].get(part)
+        if leaf is None:
+            raise Gone
+        if leaf.attachment:
+            yield from self._streams.text(self._api.attachment(ref.id, leaf.attachment).uri)
+        elif leaf.part.data or not leaf.size:
+            yield from pieces(leaf.part.data)
+        else:
+            whole = b"".join(self._streams.text(self._api.raw(ref.id).uri))
+            yield from pieces(messages.attachment(whole, part) or b"")
+
     def folders(self) -> Sequence[Folder]:
         """None: Gmail's history covers all places."""
         return ()
@@ -123,6 +143,7 @@ class GmailClient:
 
     def close(self) -> None:
         self._http.close()
+        self._streams.close()
 
     def _run(self, request: HttpRequest, about: About = About.MAILBOX) -> Any:
         with translated(about, self._clock):

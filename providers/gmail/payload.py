@@ -19,8 +19,9 @@ _ENCODING = "content-transfer-encoding"  # Gmail has undone it already
 
 
 @dataclass(slots=True)
-class _Leaf:
-    """A part's body as the JSON has it."""
+class Leaf:
+    """A part's body as the JSON has it: its bytes are in `part`, or apart, or (of an attached message
+    without a name) nowhere in it."""
 
     part: mime.Part
     size: int
@@ -39,11 +40,14 @@ def headers_of(message: Json, labels: Iterable[str]) -> Headers:
     )
 
 
+def leaves_of(message: Json) -> dict[str, Leaf]:
+    """The parts of a message in format full by their numbers, as `Attachment.part` has them."""
+    return {leaf.part.number or "1": leaf for leaf in _read(message)[1]}
+
+
 def message_of(message: Json, labels: Iterable[str], fetch: Fetch) -> Message:
     """Out of format full. Text that Gmail keeps apart is asked for with `fetch`, files are not."""
-    leaves: list[_Leaf] = []
-    tree = mime.Part()
-    _grow(tree, message.get("payload", {}), leaves)
+    tree, leaves = _read(message)
     content = mime.content(tree)
     files = {file.part for file in content.attachments}
     apart = [leaf for leaf in leaves if leaf.attachment and (leaf.part.number or "1") not in files]
@@ -59,7 +63,15 @@ def message_of(message: Json, labels: Iterable[str], fetch: Fetch) -> Message:
         attachments=tuple(
             replace(file, size=sizes.get(file.part, file.size)) for file in content.attachments
         ),
+        size=int(message.get("sizeEstimate", 0)),
     )
+
+
+def _read(message: Json) -> tuple[mime.Part, list[Leaf]]:
+    leaves: list[Leaf] = []
+    tree = mime.Part()
+    _grow(tree, message.get("payload", {}), leaves)
+    return tree, leaves
 
 
 def decoded(data: str) -> bytes:
@@ -70,7 +82,7 @@ def decoded(data: str) -> bytes:
         return b""
 
 
-def _grow(part: mime.Part, payload: Json, leaves: list[_Leaf]) -> None:
+def _grow(part: mime.Part, payload: Json, leaves: list[Leaf]) -> None:
     """Give `part` what `payload` has, and the same for all that is in it."""
     for name, value in _fields(payload):
         part.set_raw(name, value)
@@ -85,7 +97,7 @@ def _grow(part: mime.Part, payload: Json, leaves: list[_Leaf]) -> None:
         body = payload.get("body", {})
         _fill(part, decoded(body.get("data", "")))
         apart = "" if body.get("data") else body.get("attachmentId", "")
-        leaves.append(_Leaf(part, int(body.get("size", 0)), apart))
+        leaves.append(Leaf(part, int(body.get("size", 0)), apart))
 
 
 def _fill(part: mime.Part, data: bytes) -> None:

@@ -9,7 +9,7 @@ Known limits of Graph that nothing here can mend, and that only a listing of the
   `message` alone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -102,6 +102,10 @@ class GraphClient:
         """One request, where the message lies in a folder that was listed or asked for before."""
         raw = self._transport.ask(self._requests.message(ref.id), About.MESSAGE)
         return messages.message(raw, self._folders.place(raw["parentFolderId"]))
+
+    def attachment(self, ref: Ref, part: str) -> Generator[bytes]:
+        """Of a message within, its MIME. A link to a file in a cloud has no bytes."""
+        return self._transport.stream(self._requests.attachment(ref.id, part), About.ATTACHMENT)
 
     def folders(self) -> Sequence[Folder]:
         return tuple(self._folders.followed())

@@ -23,6 +23,7 @@ class About(StrEnum):
     FOLDER = "folder"
     CHANGES = "changes"
     MESSAGE = "message"
+    ATTACHMENT = "attachment"
     SUBSCRIPTION = "subscription"
 
 
@@ -127,7 +128,7 @@ TABLE = (
         403,
         404,
         codes=("extensionError",),
-        about=(About.MAILBOX, About.FOLDER, About.CHANGES, About.MESSAGE),
+        about=(About.MAILBOX, About.FOLDER, About.CHANGES, About.MESSAGE, About.ATTACHMENT),
     ),
     # The token, the consent or the tenant's policy. Delta writes into the mailbox: full = 403.
     _row(_reconnect(causes.MAILBOX_FULL), 403, 507, codes=("ErrorQuotaExceeded",)),
@@ -146,8 +147,10 @@ TABLE = (
     _row(_operator(causes.SUBSCRIPTION_QUOTA), 403, about=(About.SUBSCRIPTION,)),
     _row(_reconnect(causes.REFUSED), 403),
     # One thing is not there.
-    _row(_plain(Gone), 404, about=(About.MESSAGE,)),
+    _row(_plain(Gone), 404, about=(About.MESSAGE, About.ATTACHMENT)),
     _row(_plain(Gone), 400, codes=("ErrorInvalidIdMalformed",), about=(About.MESSAGE,)),
+    # No file: an id of nothing, or a link to a file in a cloud.
+    _row(_plain(Gone), 400, 405, about=(About.ATTACHMENT,)),
     # A followed folder was deleted: the bounded listing that follows reads the rules anew.
     _row(_plain(CursorExpired), 404, about=(About.CHANGES,)),
     _row(_plain(NotThere), 404, about=(About.FOLDER, About.SUBSCRIPTION)),

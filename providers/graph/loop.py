@@ -58,6 +58,11 @@ def run(work: Coroutine[Any, Any, T], patience: float = PATIENCE) -> T:
         raise Retry(None, "no answer in time") from None
 
 
+def forget(work: Coroutine[Any, Any, object]) -> None:
+    """Run `work` on the loop without waiting for it."""
+    asyncio.run_coroutine_threadsafe(work, _loop())
+
+
 def http_client(origin: str) -> httpx.AsyncClient:
     """The client that is kept for `origin`. It follows no redirect and repeats no request."""
     with _process.lock:

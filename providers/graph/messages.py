@@ -1,19 +1,25 @@
 """Graph's messages as ours."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from crm.messages import plain_text, read_headers
-from crm.model import Attachment, Headers, Message, Place, Ref
+from crm.model import Attachment, Content, Headers, Message, Place, Ref
 from crm.text import clean, one_line
 from crm.times import utc
-from providers.graph.requests import IN_REPLY_TO, REFERENCES
+from providers.graph.requests import IN_REPLY_TO, REFERENCES, SIZE
 from providers.graph.transport import Json
 from providers.graph.wrapped import written_text
 
 RECIPIENTS = (("To", "toRecipients"), ("Cc", "ccRecipients"), ("Bcc", "bccRecipients"))
 ITEM = "#microsoft.graph.itemAttachment"
+LINK = "#microsoft.graph.referenceAttachment"
+# What stands in the place of files while Safe Attachments scans them (Dynamic Delivery).
+_PLACEHOLDER = re.compile(
+    r"(atp|safe attachments?) scan in progress\b.*", re.IGNORECASE | re.DOTALL
+)
 
 
 def ref_of(raw: Json) -> Ref:
@@ -62,12 +68,13 @@ def message(raw: Json, place: Place) -> Message:
     body = raw.get("body") or {}
     content = _lines(body.get("content") or "")
     files = tuple(_attachment(one) for one in raw.get("attachments") or ())
+    size = _size(raw) or len(content) + sum(file.size for file in files)
     if str(body.get("contentType")).lower() != "html":
-        return Message(head, content, "", files)
+        return Message(head, content, "", files, size)
     written = written_text(content)
     if written is not None:
-        return Message(head, written, "", files)
-    return Message(head, plain_text(content), content, files)
+        return Message(head, written, "", files, size)
+    return Message(head, plain_text(content), content, files, size)
 
 
 def _lines(text: str) -> str:
@@ -85,7 +92,25 @@ def _attachment(raw: Json) -> Attachment:
         size=int(raw.get("size") or 0),
         inline=bool(raw.get("isInline")),
         content_id=(raw.get("contentId") or "").strip().strip("<>"),
+        content=_content(raw),
     )
+
+
+def _content(raw: Json) -> Content:
+    if raw.get("@odata.type") == LINK:
+        return Content.LINK
+    scanned = _PLACEHOLDER.match(one_line(raw.get("name") or ""))
+    return Content.SCANNED if scanned else Content.BYTES
+
+
+def _size(raw: Json) -> int:
+    told = str(_properties(raw).get(SIZE) or "")
+    return int(told) if told.isdecimal() else 0
+
+
+def _properties(raw: Json) -> dict[str, str]:
+    found = raw.get("singleValueExtendedProperties") or ()
+    return {one.get("id") or "": one.get("value") or "" for one in found}
 
 
 def _pairs(raw: Json) -> Iterator[tuple[str, str]]:
@@ -120,9 +145,7 @@ def _made(raw: Json) -> Iterator[tuple[str, str]]:
     ):
         if value:
             yield name, value
-    properties = {
-        one.get("id"): one.get("value") for one in raw.get("singleValueExtendedProperties") or ()
-    }
+    properties = _properties(raw)
     for name, key in (("In-Reply-To", IN_REPLY_TO), ("References", REFERENCES)):
         if properties.get(key):
             yield name, properties[key]

@@ -50,7 +50,9 @@ ATTACHMENTS = (
 )
 IN_REPLY_TO = "String 0x1042"  # PidTagInReplyToId
 REFERENCES = "String 0x1039"  # PidTagInternetReferences
+SIZE = "Integer 0x0E08"  # PidTagMessageSize
 THREADING = f"singleValueExtendedProperties($filter=id eq '{IN_REPLY_TO}' or id eq '{REFERENCES}')"
+THREADING_AND_SIZE = THREADING.replace(")", f" or id eq '{SIZE}')")
 
 
 class Requests:
@@ -105,8 +107,14 @@ class Requests:
         """Body, headers and the list of attachments in one request. Graph's own cleaning of HTML
         is switched off: it differs from the other providers', and ours comes after."""
         fields = [*HEADER_FIELDS, "body"]
-        info = self._message(message, fields, [ATTACHMENTS, THREADING])
+        info = self._message(message, fields, [ATTACHMENTS, THREADING_AND_SIZE])
         return prefer(info, "outlook.allow-unsafe-html")
+
+    def attachment(self, message: str, part: str) -> RequestInformation:
+        """The bytes of a file, or the MIME of a message within. The SDK has no builder for it."""
+        names = {"message": message, "part": part}
+        template = "{+baseurl}/me/messages/{message}/attachments/{part}/$value"
+        return prefer(RequestInformation(Method.GET, template, names))
 
     def _message(self, message: str, select: list[str], expand: list[str]) -> RequestInformation:
         query = MessageItemRequestBuilder.MessageItemRequestBuilderGetQueryParameters(

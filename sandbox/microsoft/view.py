@@ -50,6 +50,7 @@ _PROPERTIES = {  # MAPI tags: In-Reply-To, References, Message-ID
     "string 0x1039": "References",
     "string 0x1035": "Message-ID",
 }
+_SIZE = "Integer 0x0E08"  # of the whole message
 
 
 @dataclass
@@ -163,6 +164,8 @@ def extended(message: Stored, text: str) -> list[Json]:
             value = message.parsed.header(header)
             if value:
                 found.append({"id": name, "value": value})
+    if kept.test({"id": _SIZE}):
+        found.append({"id": _SIZE, "value": str(len(message.raw))})
     return found
 
 

@@ -1,6 +1,7 @@
 """Raw messages that adapters must read alike."""
 
 import base64
+import random
 
 
 def crlf(text: str, charset: str = "utf-8") -> bytes:
@@ -256,6 +257,38 @@ List-Unsubscribe: <mailto:leave@globex.test>
 
 Hello
 """)
+
+LARGE = 700_001  # bytes
+
+
+def with_file(name: str, content: bytes) -> bytes:
+    return crlf(f"""
+From: gina@globex.test
+To: ana@acme.test
+Subject: A file
+Date: Mon, 02 Mar 2026 08:59:00 +0000
+Message-ID: <{name}@globex.test>
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="b5"
+
+--b5
+Content-Type: text/plain; charset=us-ascii
+
+Here it is.
+--b5
+Content-Type: application/octet-stream
+Content-Transfer-Encoding: base64
+Content-Disposition: attachment; filename="{name}"
+
+{encoded(content)}
+--b5--
+""")
+
+
+def large() -> bytes:
+    """A message with a file of LARGE bytes that no two pieces of are alike."""
+    return with_file("large.bin", random.Random(1).randbytes(LARGE))
+
 
 SAMPLES = {
     "plain": PLAIN,
