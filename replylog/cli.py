@@ -192,11 +192,18 @@ def key() -> None:
 
 
 def _add_groups() -> None:
-    from replylog import apikey_command, contacts_command, mailbox_command, records
+    from replylog import (
+        apikey_command,
+        contacts_command,
+        explain_command,
+        mailbox_command,
+        records,
+    )
 
     groups = (records.db, records.user, mailbox_command.mailbox, contacts_command.contacts)
     for group in (*groups, apikey_command.apikey):
         main.add_command(group)
+    main.add_command(explain_command.explain)
 
 
 _add_groups()

@@ -100,6 +100,24 @@ def row(conn: Connection, account_id: int, journal_id: int) -> Entry | None:
     return Entry(**found._asdict()) if found else None
 
 
+def of_message(
+    conn: Connection, account_id: int, mailbox_id: int, message_digest: str
+) -> Entry | None:
+    """The newest row of a mailbox about the message with this keyed digest of its Message-ID."""
+    query = (
+        select(*_COLUMNS)
+        .where(
+            JournalRow.account_id == account_id,
+            JournalRow.mailbox_id == mailbox_id,
+            JournalRow.message_digest == message_digest,
+        )
+        .order_by(JournalRow.decided_at.desc(), JournalRow.id.desc())
+        .limit(1)
+    )
+    found = conn.execute(query).first()
+    return Entry(**found._asdict()) if found else None
+
+
 def days(conn: Connection, account_id: int, mailbox_id: int, since: datetime) -> list[Day]:
     """Counts by day and verdict since then, newest day first."""
     table = JournalRow

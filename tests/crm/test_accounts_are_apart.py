@@ -135,6 +135,7 @@ def arguments(victim, stranger):
         deal = deals.of_contact(conn, victim.account, zoe.id)[0]
         rows = journal.rows(conn, victim.account, theirs.id, journal.Filter()).items
         email_id = next(row.email_id for row in rows if row.email_id)
+        digest = accounts.digests(conn, victim.account, victim.secrets).of("m1@mail.test")
     mailbox = replace(theirs, account_id=stranger.account, own_addresses=frozenset())
     new = mailboxes.NewMailbox(None, "x@y.test", "gmail", a_token(now))
     return {
@@ -146,6 +147,7 @@ def arguments(victim, stranger):
         "mailbox_ids": [theirs.id], "reason": "late-root", "secrets": victim.secrets,
         "outcomes": [stranger.sent(1)], "headers": [stranger.sent(1).message.headers],
         "refs": [Ref("p1")], "message_ids": ["m1@mail.test"], "message_digests": ["00"],
+        "message_digest": digest,
         "address": f"zoe@{MARK}.test", "addresses": [f"eve@{MARK}.test"], "people": [],
         "domain": f"{MARK}.test", "name": "log_label", "value": "mine", "entry": "mine.test",
         "user": accounts.NewUser("x@y.test"), "new": new, "cause": "revoked", "fresh": a_token(now),

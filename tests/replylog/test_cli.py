@@ -76,6 +76,7 @@ def test_help_names_every_role(process):
         "db",
         "user",
         "mailbox",
+        "explain",
     ):
         assert f"  {name} " in told.stdout
 
