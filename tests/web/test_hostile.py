@@ -45,62 +45,63 @@ def filled(path: str, id: object) -> str:
 WITH_IDS = [route for route in ROUTES if "<int:" in route[0]]
 
 
-@pytest.mark.parametrize("route", WITH_IDS, ids=lambda route: route[1])
-def test_nothing_of_another_account_is_shown_or_changed(stranger, route):
-    path, endpoint, _, methods = route
-    for id in (1, 2, 3):
-        ask = stranger.post if "POST" in methods else stranger.get
-        answer = ask(
-            filled(path, id), **({"data": {"address": "x@y.test"}} if methods == ("POST",) else {})
-        )
-        if endpoint == "remove_never_log":
-            continue
-        assert answer.status_code == 404, answer.text
-        assert "acme" not in answer.text
-
-
-@pytest.mark.parametrize("route", WITH_IDS, ids=lambda route: route[1])
-def test_an_id_beyond_all_numbers_is_not_there(ana, told, route):
+def asked(client, route, id, data=None):
     path, _, _, methods = route
-    ask = ana.post if "POST" in methods else ana.get
-    assert ask(filled(path, HUGE)).status_code in {404, 405}
+    if "POST" in methods:
+        return client.post(filled(path, id), data)
+    return client.get(filled(path, id))
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+def test_nothing_of_another_account_is_shown_or_changed(stranger):
+    shown = {}
+    for route in WITH_IDS:
+        for id in (1, 2, 3):
+            answer = asked(stranger, route, id, {"address": "x@y.test"})
+            quiet = answer.status_code == 302 and route[1] == "remove_never_log"  # removed nothing
+            if (answer.status_code != 404 and not quiet) or "acme" in answer.text:
+                shown[filled(route[0], id)] = (answer.status_code, answer.text)
+    assert shown == {}
+
+
+def test_an_id_beyond_all_numbers_is_not_there(ana, told):
+    statuses = {route[1]: asked(ana, route, HUGE).status_code for route in WITH_IDS}
+    assert {name: code for name, code in statuses.items() if code not in {404, 405}} == {}
+
+
+ODD_PATHS = [
         f"/contacts?start={HUGE}", "/contacts?q=%00", "/contacts?q=%ED%A0%80", "/contacts?same_as=%00@x",
         "/mailboxes/1/journal?sender=%00", "/mailboxes/1/journal?rule=%00", "/mailboxes/1/journal?after=%00",
         "/mailboxes/1/journal?after=x", "/contacts/1?after=%00", "/contacts/1?after=9", "/contacts/1?address=%00@a.test",
         "/contacts/new?address=%00", "/mailboxes/1/connected?typed=%00", "/sign-in?next=/%00",
         "/connect/google?address=%00",
-    ],
-)  # fmt: skip
-def test_odd_text_in_an_address_breaks_no_page(ana, told, path):
-    assert ana.get(path).status_code < 500
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("path", "data"),
-    [
-        ("/contacts/new", {"name": "a\0b", "addresses": "x@odd.test", "company": "c\0d"}),
-        ("/contacts/new", {"name": "\ud800", "addresses": "x@odd.test", "company": ""}),
-        ("/contacts/new", {"name": "x", "addresses": "x\0@odd.test", "company": ""}),
-        ("/contacts/1/addresses", {"address": "a\0b@odd.test"}),
-        ("/settings", {"log_label": "a\0b", "bcc_address": ""}),
-        ("/settings/domains", {"domain": "a\0b.test"}),
-        ("/settings/domains/remove", {"domain": "a\0b.test"}),
-        ("/settings/never-log/own", {"entry": "a\0b@c.test"}),
-        ("/connect", {"address": "a\0b@c.test"}),
-        ("/sign-in", {"address": "a\0b@c.test", "password": "\0"}),
-    ],
-)
-def test_odd_text_in_a_form_breaks_no_page(ana, told, path, data):
-    body = {
-        k: v.encode("utf-8", "surrogatepass").decode("latin-1") if "\ud800" in v else v
-        for k, v in data.items()
-    }
-    assert ana.post(path, body).status_code < 500
+def test_odd_text_in_an_address_breaks_no_page(ana, told):
+    assert [path for path in ODD_PATHS if ana.get(path).status_code >= 500] == []
+
+
+ODD_FORMS = [
+    ("/contacts/new", {"name": "a\0b", "addresses": "x@odd.test", "company": "c\0d"}),
+    ("/contacts/new", {"name": "\ud800", "addresses": "x@odd.test", "company": ""}),
+    ("/contacts/new", {"name": "x", "addresses": "x\0@odd.test", "company": ""}),
+    ("/contacts/1/addresses", {"address": "a\0b@odd.test"}),
+    ("/settings", {"log_label": "a\0b", "bcc_address": ""}),
+    ("/settings/domains", {"domain": "a\0b.test"}),
+    ("/settings/domains/remove", {"domain": "a\0b.test"}),
+    ("/settings/never-log/own", {"entry": "a\0b@c.test"}),
+    ("/connect", {"address": "a\0b@c.test"}),
+    ("/sign-in", {"address": "a\0b@c.test", "password": "\0"}),
+]
+
+
+def test_odd_text_in_a_form_breaks_no_page(ana, told):
+    for path, data in ODD_FORMS:
+        body = {
+            k: v.encode("utf-8", "surrogatepass").decode("latin-1") if "\ud800" in v else v
+            for k, v in data.items()
+        }
+        assert ana.post(path, body).status_code < 500, (path, data)
 
 
 @pytest.mark.parametrize(
