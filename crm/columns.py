@@ -52,6 +52,19 @@ class CleanText(TypeDecorator[str]):
         return None if value is None else storable(value)
 
 
+class Names(TypeDecorator[tuple[str, ...]]):
+    """A few of our own names in one text, each between spaces: one is found by ` name `."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, _dialect: Dialect) -> str:
+        return f" {' '.join(value)} " if value else ""
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> tuple[str, ...]:
+        return tuple((value or "").split())
+
+
 class Key(TypeDecorator[str]):
     """Text from outside in an indexed column (see `key`)."""
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from crm.columns import Key
+from crm.columns import Key, Names
 from crm.email_tables import Email as Email
 from crm.email_tables import EmailAssociation as EmailAssociation
 from crm.email_tables import EmailAttachment as EmailAttachment
@@ -206,6 +206,14 @@ class JournalRow(Owned, Base):
         Index("ix_journal_account_id_sender", "account_id", "sender"),
         Index("ix_journal_account_id_message_digest", "account_id", "message_digest"),
         Index("ix_journal_decided_at", "decided_at"),
+        Index("ix_journal_account_id_email_id", "account_id", "email_id"),
+        Index(  # what a switch would decide otherwise: few rows of many
+            "ix_journal_turned",
+            "account_id",
+            "decided_at",
+            postgresql_where=text("turned_by <> ''"),
+            sqlite_where=text("turned_by <> ''"),
+        ),
     )
     mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailbox.id", ondelete="CASCADE"))
     provider_id: Mapped[str] = mapped_column(Key)
@@ -217,7 +225,7 @@ class JournalRow(Owned, Base):
     rule: Mapped[str]
     decided_at: Mapped[datetime]
     email_id: Mapped[int | None] = mapped_column(ForeignKey("email.id", ondelete="SET NULL"))
-    turned_by: Mapped[Any] = mapped_column(JSON, default=list)  # switches that turn the verdict
+    turned_by: Mapped[tuple[str, ...]] = mapped_column(Names, default=())  # crm.rules.turns
 
 
 class JournalReference(Owned, Base):

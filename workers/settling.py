@@ -14,6 +14,7 @@ from crm.database import OperationalError
 from crm.kinds import kind
 from crm.model import Context, Headers, Place, Ref, Verdict
 from crm.rules.decide import decide, refuse_by_place
+from crm.rules.turns import turned_by
 from crm.store import settle
 from crm.store.settle import Contexts, Later, LeaseLost, Logged, Outcome, Refused, Run, Seen
 from infra.metrics import counter
@@ -189,8 +190,11 @@ class Settling:
         but the whole message does."""
         headers = logged.message.headers
         contexts, _ = self._load([headers])
-        verdict = decide(headers, contexts.of(headers))
-        return replace(logged, verdict=verdict) if verdict.logged else logged
+        context = contexts.of(headers)
+        verdict = decide(headers, context)
+        if not verdict.logged:
+            return logged
+        return replace(logged, verdict=verdict, turned_by=turned_by(headers, context, verdict))
 
     def _load(self, headers: Sequence[Headers]) -> tuple[Contexts, dict[str, int]]:
         with self.runtime.database.read() as conn:
@@ -202,18 +206,19 @@ class Settling:
     def _outcome(self, headers: Headers, context: Context, already: dict[str, int]) -> Outcome:
         try:
             verdict = decide(headers, context)
+            turned = turned_by(headers, context, verdict)
             if not verdict.logged:
-                return Refused(headers.ref, headers.place, headers, verdict.rule)
+                return Refused(headers.ref, headers.place, headers, verdict.rule, turned)
             if headers.ref.id in already:
-                return Seen(headers, already[headers.ref.id])
-            return self._logged(headers, verdict)
+                return Seen(headers, already[headers.ref.id], turned)
+            return self._logged(headers, verdict, turned)
         except ProviderError:
             raise
         except Exception as error:
             log.exception("message failed", mailbox=self.run.mailbox.id, error=type(error).__name__)
             return self._later(headers.ref, "error", error, None)
 
-    def _logged(self, headers: Headers, verdict: Verdict) -> Outcome:
+    def _logged(self, headers: Headers, verdict: Verdict, turned: tuple[str, ...]) -> Outcome:
         try:
             message = self.client.message(headers.ref)
         except Gone:
@@ -221,7 +226,7 @@ class Settling:
         except Retry as error:
             return self._unreadable(headers.ref, error)
         self.failures = 0
-        return Logged(verdict, message, kind(message.headers))
+        return Logged(verdict, message, kind(message.headers), turned)
 
     def _gone(self, ref: Ref) -> Outcome:
         if self.attempts.get(ref.id, 0) + 1 >= GONE_ATTEMPTS:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from alembic import context
 
-from crm.columns import CleanText, Key, UtcDateTime
+from crm.columns import CleanText, Key, Names, UtcDateTime
 from crm.tables import Base
 
 
@@ -12,7 +12,7 @@ def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """Revisions must not change with our code: they name no type of ours."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
-    if kind == "type" and isinstance(item, CleanText | Key):
+    if kind == "type" and isinstance(item, CleanText | Key | Names):
         return "sa.Text()"
     return False
 

@@ -7,18 +7,30 @@ REPLY = "reply"
 
 
 def _refusal(
-    test: Test, title: str, *, summary: str, told: tuple[str, str], remedy: str, switch: str = ""
+    test: Test,
+    title: str,
+    *,
+    summary: str,
+    told: tuple[str, str],
+    remedy: str,
+    switches: tuple[str, ...] = (),
 ) -> Rule:
     rule_id = test.__name__.replace("_", "-")
     part, effect = Part.INCOMING, Effect.REFUSES
-    return Rule(rule_id, part, effect, title, summary, *told, remedy, switch, test)
+    return Rule(rule_id, part, effect, title, summary, *told, remedy, switches, test)
 
 
 def _admission(
-    test: Test, title: str, *, summary: str, told: tuple[str, str], remedy: str, switch: str = ""
+    test: Test,
+    title: str,
+    *,
+    summary: str,
+    told: tuple[str, str],
+    remedy: str,
+    switches: tuple[str, ...] = (),
 ) -> Rule:
     rule_id = test.__name__.replace("_", "-")
-    return Rule(rule_id, Part.SENT, Effect.LOGS, title, summary, *told, remedy, switch, test)
+    return Rule(rule_id, Part.SENT, Effect.LOGS, title, summary, *told, remedy, switches, test)
 
 
 _INCOMING = (
@@ -77,7 +89,7 @@ _INCOMING = (
             "It is {kind}; this account does not refuse it for that.",
         ),
         remedy="Nothing: this account leaves such mail out.",
-        switch="skip_automatic",
+        switches=("skip_automatic",),
     ),
     _refusal(
         incoming.internal,
@@ -89,7 +101,7 @@ _INCOMING = (
         ),
         remedy="If one of them is no colleague, an admin can correct the list of your own domains "
         "in Settings.",
-        switch="log_internal",
+        switches=("log_internal",),
     ),
     _refusal(
         incoming.not_a_reply,
@@ -100,7 +112,7 @@ _INCOMING = (
             "It names {answers} earlier message(s), or mail with contacts is logged anyway.",
         ),
         remedy="Answer it and tick Log: the thread is logged from your answer on.",
-        switch="log_all_known",
+        switches=("log_all_known",),
     ),
     _refusal(
         incoming.unknown_thread,
@@ -112,7 +124,7 @@ _INCOMING = (
         ),
         remedy="Tick Log (label or BCC address) on the e-mail it answers: within 30 days the reply "
         "follows by itself. Or tick Log on your next answer.",
-        switch="log_all_known",
+        switches=("log_all_known",),
     ),
     _refusal(
         incoming.team_thread,
@@ -134,7 +146,7 @@ _INCOMING = (
         ),
         remedy="Have the colleague who began the thread among the recipients, with a connected "
         "mailbox.",
-        switch="any_connected_user",
+        switches=("any_connected_user",),
     ),
     _refusal(
         incoming.subject_changed,
@@ -145,7 +157,7 @@ _INCOMING = (
             "Its subject “{subject}” is the thread's, or need not be.",
         ),
         remedy="Answer it and tick Log: a new thread begins with your answer.",
-        switch="subject_changes_allowed",
+        switches=("subject_changes_allowed",),
     ),
     _refusal(
         incoming.never_log,
@@ -167,7 +179,7 @@ _INCOMING = (
         ),
         remedy="Add the address to the contact it belongs to, or add a contact: replies refused "
         "for this are then logged.",
-        switch="log_unknown_sender",
+        switches=("log_unknown_sender", "log_all_known"),
     ),
     Rule(
         REPLY,
@@ -218,7 +230,7 @@ _SENT = (
             "No recipient is a contact, or mail is not logged for that alone.",
         ),
         remedy="Nothing to do: this account logs all mail with contacts.",
-        switch="log_all_known",
+        switches=("log_all_known",),
     ),
     _admission(
         sent.sent_in_thread,
@@ -229,7 +241,7 @@ _SENT = (
             "It answers no logged thread, or own replies are not logged for that alone.",
         ),
         remedy="Nothing to do: this account logs its people's own replies.",
-        switch="log_own_replies",
+        switches=("log_own_replies",),
     ),
     Rule(
         "not-ticked",
@@ -240,7 +252,7 @@ _SENT = (
         "It has neither the BCC address {bcc} nor the label “{label}”.",
         "Something says that it is to be logged.",
         "Put the log label on it (this works later too), or use the BCC address next time.",
-        "",
+        ("log_all_known", "log_own_replies"),
         sent.not_ticked,
     ),
 )

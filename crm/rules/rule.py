@@ -32,7 +32,8 @@ class Rule:
 
     `sentence` says what happened when the test was true, `otherwise` when it was not; both may
     name values in braces (`crm.rules.words.values`). `summary` needs no values. `remedy` is what
-    a person can do about it. `test` is None where the store or a later step decides.
+    a person can do about it. `switches` are those that the test reads; `test` is None where the
+    store or a later step decides.
     """
 
     id: str
@@ -43,5 +44,5 @@ class Rule:
     sentence: str
     otherwise: str
     remedy: str
-    switch: str = ""
+    switches: tuple[str, ...] = ()
     test: Test | None = None

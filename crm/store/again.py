@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, Connection, case, literal, select, update
 
 from crm.columns import UtcDateTime
 from crm.model import MailboxStatus, VerdictKind
+from crm.store import previews, sql
 from crm.store import settings as account_settings
-from crm.store import sql
 from crm.tables import JournalReference, JournalRow, Mailbox, PendingMessage
 
 LOOK_BACK = timedelta(days=30)
@@ -16,6 +16,7 @@ BY_PLACE = ("draft", "junk", "trash", "folder")  # nothing but the message's pla
 LATE_ROOT = "late-root"
 NEW_ADDRESS = "new-address"
 DUPLICATE = "duplicate"
+SETTING = "setting"
 _PENDING = [
     "account_id",
     "mailbox_id",
@@ -66,6 +67,31 @@ def after_new_addresses(
         theirs = JournalRow.sender.in_(some) & JournalRow.rule.in_(rules)
         touched |= _judge(conn, account_id, theirs, NEW_ADDRESS, now)
     return touched
+
+
+def after_switch(conn: Connection, account_id: int, name: str, now: datetime) -> set[int]:
+    """A switch was turned over, and what it would have let in shall come in: judge that again. Gives
+    the mailboxes that are rung, for the queue."""
+    touched = _judge(conn, account_id, previews.turned(name), SETTING, now)
+    return wake(conn, account_id, touched, now)
+
+
+def after_never_log(
+    conn: Connection, account_id: int, user_id: int | None, now: datetime
+) -> set[int]:
+    """An entry was taken off the Never Log list of this user (None: of the account): judge again
+    what the lists refused in the mailboxes concerned. Gives those that are rung, for the queue."""
+    touched = _judge(conn, account_id, _never_log_refusals(account_id, user_id), SETTING, now)
+    return wake(conn, account_id, touched, now)
+
+
+def _never_log_refusals(account_id: int, user_id: int | None) -> ColumnElement[bool]:
+    """The journal's rows of what was refused for a Never Log list."""
+    refused = JournalRow.rule == "never-log"
+    if user_id is None:
+        return refused
+    theirs = select(Mailbox.id).where(Mailbox.account_id == account_id, Mailbox.user_id == user_id)
+    return refused & JournalRow.mailbox_id.in_(theirs)
 
 
 def these(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from crm.columns import key
 from crm.identity import identity, same_message
 from crm.model import Headers
+from crm.rules import turns
 from crm.store import again, sql
 from crm.store.context import logged_by_message_id
 from crm.store.mailbox_rows import Mailbox
@@ -19,11 +20,15 @@ from crm.tables import Email, Sighting
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A message that is on timelines, by this copy or an earlier one (rule `duplicate`)."""
+    """A message that is on timelines, by this copy or an earlier one (rule `duplicate`).
+
+    `turned_by` are the switches with which this copy alone would not have put it there.
+    """
 
     headers: Headers
     email_id: int
     rule: str
+    turned_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +150,20 @@ def _settle(
     if isinstance(outcome, Later):
         return outcome
     if isinstance(outcome, Seen):
-        return Settled(outcome.headers, outcome.email_id, "duplicate")
+        return Settled(outcome.headers, outcome.email_id, "duplicate", outcome.turned_by)
     headers = _headers(outcome)
     if isinstance(outcome, Refused):
         entry = entries.find(headers) if headers and headers.message_id else None
         if entry is None or headers is None:
             return outcome
-        return Settled(headers, entry.email_id, "duplicate")
+        return Settled(headers, entry.email_id, "duplicate", turns.others(outcome.turned_by))
     headers = outcome.message.headers
     own = identities[headers.ref.id]
     entry = entries.find(headers, own)
     assert entry is not None
     first = own in new and new[own].logged is outcome
-    return Settled(headers, entry.email_id, outcome.verdict.rule if first else "duplicate")
+    rule = outcome.verdict.rule if first else "duplicate"
+    return Settled(headers, entry.email_id, rule, outcome.turned_by)
 
 
 def _sightings(conn: Connection, mailbox: Mailbox, settled: Sequence[Settled]) -> None:

@@ -11,11 +11,12 @@ from infra.secrets import Secrets
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """The rules let it in, and it was read whole."""
+    """The rules let it in, and it was read whole. `turned_by`: see `crm.rules.turns`."""
 
     verdict: Verdict
     message: Message
     kind: Kind
+    turned_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Refused:
     place: Place | None
     headers: Headers | None
     rule: str
+    turned_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Seen:
 
     headers: Headers
     email_id: int
+    turned_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,11 +74,13 @@ def _journal(
     rows = [
         _row(mailbox, each.headers.ref, each.headers, digests, now)
         | {"verdict": VerdictKind.LOGGED, "rule": each.rule, "email_id": each.email_id}
+        | {"turned_by": each.turned_by}
         for each in settled
     ]
     rows += [
         _row(mailbox, each.ref, each.headers, digests, now)
         | {"verdict": VerdictKind.REFUSED, "rule": each.rule, "email_id": None}
+        | {"turned_by": each.turned_by}
         for each in refused
     ]
     _upsert(conn, rows)
@@ -122,6 +124,7 @@ def _newest(dialect: str) -> sql.Insert:
             "verdict": new.verdict,
             "rule": new.rule,
             "email_id": new.email_id,
+            "turned_by": new.turned_by,
             "decided_at": new.decided_at,
             "received_at": func.coalesce(new.received_at, JournalRow.received_at),
             "at": case((known, new.at), else_=JournalRow.at),

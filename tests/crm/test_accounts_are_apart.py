@@ -18,8 +18,8 @@ from crm.store.outcomes import Later, Run
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "companies", "contacts", "context", "deals", "journal", "mailboxes", "people", "runs",
-           "settle", "timeline", "watching")  # fmt: skip
+MODULES = ("accounts", "again", "companies", "contacts", "context", "deals", "journal", "mailboxes",
+           "people", "previews", "runs", "settle", "timeline", "watching")  # fmt: skip
 MARK = "secretb"  # in every text of the account that must stay unseen
 
 

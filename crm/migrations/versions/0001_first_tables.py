@@ -432,7 +432,7 @@ def upgrade() -> None:
     sa.Column('rule', sa.Text(), nullable=False),
     sa.Column('decided_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('email_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
-    sa.Column('turned_by', sa.JSON(), nullable=False),
+    sa.Column('turned_by', sa.Text(), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_journal_account_id'), ondelete='CASCADE'),
@@ -442,10 +442,12 @@ def upgrade() -> None:
     sa.UniqueConstraint('mailbox_id', 'provider_id', name=op.f('uq_journal_mailbox_id_provider_id'))
     )
     with op.batch_alter_table('journal', schema=None) as batch_op:
+        batch_op.create_index('ix_journal_account_id_email_id', ['account_id', 'email_id'], unique=False)
         batch_op.create_index('ix_journal_account_id_message_digest', ['account_id', 'message_digest'], unique=False)
         batch_op.create_index('ix_journal_account_id_sender', ['account_id', 'sender'], unique=False)
         batch_op.create_index('ix_journal_decided_at', ['decided_at'], unique=False)
         batch_op.create_index('ix_journal_mailbox_id_at', ['mailbox_id', 'at'], unique=False)
+        batch_op.create_index('ix_journal_turned', ['account_id', 'decided_at'], unique=False, postgresql_where=sa.text("turned_by <> ''"), sqlite_where=sa.text("turned_by <> ''"))
 
     op.create_table('sighting',
     sa.Column('email_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -494,10 +496,12 @@ def downgrade() -> None:
 
     op.drop_table('sighting')
     with op.batch_alter_table('journal', schema=None) as batch_op:
+        batch_op.drop_index('ix_journal_turned', postgresql_where=sa.text("turned_by <> ''"), sqlite_where=sa.text("turned_by <> ''"))
         batch_op.drop_index('ix_journal_mailbox_id_at')
         batch_op.drop_index('ix_journal_decided_at')
         batch_op.drop_index('ix_journal_account_id_sender')
         batch_op.drop_index('ix_journal_account_id_message_digest')
+        batch_op.drop_index('ix_journal_account_id_email_id')
 
     op.drop_table('journal')
     with op.batch_alter_table('enrolment', schema=None) as batch_op:

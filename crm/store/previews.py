@@ -1,0 +1,92 @@
+"""What turning a switch over would have meant for the messages that were looked at lately.
+
+Counts alone, and of the whole account: who may change a switch may not read colleagues' journals.
+They come from `turned_by` of the journal's rows. A row counts only where it was decided while the
+switch stood as it does now, which its verdict tells: a switch that
+lets more in turns refusals while it is off, and only what is logged while it is on; how the other
+switches stood then is how they are counted. What would follow from newly logged messages (answers
+to them) is not counted.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal_column,
+    select,
+    type_coerce,
+)
+from sqlalchemy.orm import aliased
+
+from crm.model import Switches, VerdictKind
+from crm.rules.turns import SWITCHES, lets_more_in
+from crm.store import settings
+from crm.tables import JournalRow
+
+LOOK_BACK = timedelta(days=30)
+_Copy = aliased(JournalRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Of the messages of the last 30 days: how many would newly have been logged with a switch the
+    other way, and how many would not have been logged."""
+
+    more: int = 0
+    fewer: int = 0
+
+
+def switches(conn: Connection, account_id: int, now: datetime) -> dict[str, Preview]:
+    """What turning over a switch would have changed, by its name; where nothing, it is left out.
+    One query over the rows that any switch turns."""
+    stands = settings.settings_of(conn, account_id).switches
+    query = select(*(_number(account_id, name, stands).label(name) for name in SWITCHES)).where(
+        JournalRow.account_id == account_id,
+        JournalRow.decided_at >= now - LOOK_BACK,
+        turned(),
+    )
+    found = conn.execute(query).one()._mapping
+    return {
+        name: Preview(more=found[name]) if lets_more_in(name, stands) else Preview(0, found[name])
+        for name in SWITCHES
+        if found[name]
+    }
+
+
+def turned(name: str = "") -> ColumnElement[bool]:
+    """The journal's rows that a switch turns: this one, or any. Written as the index has it, which
+    a parameter would hide."""
+    any_of = JournalRow.turned_by != literal_column("''", Text)
+    return and_(any_of, _names(JournalRow, name)) if name else any_of
+
+
+def _number(account_id: int, name: str, stands: Switches) -> ColumnElement[int]:
+    """How many messages the other way would decide otherwise, each once however many copies of it
+    there are."""
+    if lets_more_in(name, stands):
+        which = (JournalRow.verdict == VerdictKind.REFUSED) & _names(JournalRow, name)
+        unnamed = cast(JournalRow.id, Text)
+        message = case((JournalRow.message_digest != "", JournalRow.message_digest), else_=unnamed)
+        return func.count(case((which, message)).distinct())
+    let_in = exists().where(  # another copy would put the e-mail on timelines all the same
+        _Copy.account_id == account_id,
+        _Copy.email_id == JournalRow.email_id,
+        _Copy.verdict == VerdictKind.LOGGED,
+        ~_names(_Copy, name),
+    )
+    logged = (JournalRow.verdict == VerdictKind.LOGGED) & _names(JournalRow, name)
+    return func.count(case((logged & ~let_in, JournalRow.email_id)).distinct())
+
+
+def _names(table: type[JournalRow], name: str) -> ColumnElement[bool]:
+    text = type_coerce(table.turned_by, Text)
+    return type_coerce(text.contains(f" {name} ", autoescape=True), Boolean)
