@@ -42,10 +42,12 @@ def listing() -> str:
     start = min(max(request.args.get("start", 0, type=int), 0), MOST)
     with parts().database.read() as conn:
         found = contacts.listing(conn, me().account_id, search, start, PER_PAGE + 1)
+        numbers = timeline.numbers(conn, me().viewer, [each.id for each in found])
         own = any(me().owns(each) for each in mailboxes.list_mailboxes(conn, me().account_id))
     return render_template(
         "contacts.html",
         found=found[:PER_PAGE],
+        numbers=numbers,
         more=start + PER_PAGE if len(found) > PER_PAGE else 0,
         start=start,
         search=search,
@@ -149,7 +151,7 @@ def _contact(contact_id: int) -> ContactRow:
 def _rows(contact_id: int, after: str) -> tuple[tuple[ThreadRow, ...], str]:
     with parts().database.read() as conn:
         try:
-            found = timeline.of_contact(conn, me().account_id, contact_id, after, THREADS)
+            found = timeline.of_contact(conn, me().viewer, contact_id, after, THREADS)
         except WrongCursor:
             abort(404)
     return found.items, found.next
@@ -159,14 +161,16 @@ def _threads(rows: tuple[ThreadRow, ...]) -> list[Thread]:
     threads = []
     with parts().database.read() as conn:
         for row in rows:
-            newest = timeline.email(conn, me().account_id, row.emails[0].id)
+            newest = timeline.email(conn, me().viewer, row.emails[0].id)
             if newest is not None:
                 threads.append(Thread(row, shown(newest), row.emails[1:]))
     return threads
 
 
 def _version(rows: tuple[ThreadRow, ...]) -> str:
-    return live.version(*((row.id, [each.id for each in row.emails]) for row in rows))
+    return live.version(
+        *((row.id, [(each.id, each.visibility) for each in row.emails]) for row in rows)
+    )
 
 
 def _again(problem: str, other: int | None = None) -> tuple[str, int]:

@@ -31,7 +31,7 @@ def page(email_id: int) -> str:
     """The thread of an e-mail, oldest first."""
     asked = _whole(email_id)
     with parts().database.read() as conn:
-        rows = timeline.thread(conn, me().account_id, asked.email.thread_id)
+        rows = timeline.thread(conn, me().viewer, asked.email.thread_id)
     return render_template(
         "email.html",
         asked=shown(asked),
@@ -73,7 +73,7 @@ def shown(found: WholeEmail) -> Shown:
 
 def _whole(email_id: int) -> WholeEmail:
     with parts().database.read() as conn:
-        found = timeline.email(conn, me().account_id, email_id)
+        found = timeline.email(conn, me().viewer, email_id)
     return found or abort(404)
 
 

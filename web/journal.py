@@ -1,6 +1,6 @@
 """The journal of a mailbox: what became of every message, and why. For its owner alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from flask import Response, abort, redirect, render_template, request, url_for
@@ -13,6 +13,7 @@ from crm.store import journal, mailboxes
 from crm.store.journal import Entry, Filter
 from crm.store.mailboxes import Mailbox
 from crm.store.paging import WrongCursor
+from crm.store.visibility import may_see
 from web import live
 from web.connect import owned_mailbox
 from web.parts import parts
@@ -112,7 +113,11 @@ def _lines(
             found = journal.rows(conn, mailbox.account_id, mailbox.id, wanted, after, limit)
         except WrongCursor:
             abort(404)
-    return [_line(entry) for entry in found.items], found.next
+        seen = may_see(conn, me().viewer, [each.email_id for each in found.items if each.email_id])
+    entries = (
+        each if each.email_id in seen else replace(each, email_id=None) for each in found.items
+    )
+    return [_line(each) for each in entries], found.next
 
 
 def _line(entry: Entry) -> Line:

@@ -9,6 +9,8 @@ from flask_login import LoginManager, UserMixin, current_user, login_user
 from crm.store import accounts
 from crm.store.accounts import User
 from crm.store.mailboxes import Mailbox
+from crm.store.timeline import EmailRow
+from crm.store.visibility import Viewer
 from web.parts import parts
 
 ADMIN_ROLES = frozenset({"admin", "super-admin"})
@@ -36,6 +38,15 @@ class Person(UserMixin):  # type: ignore[misc]
 
     def owns(self, mailbox: Mailbox) -> bool:
         return mailbox.user_id == self.id
+
+    @property
+    def viewer(self) -> Viewer:
+        """As whom e-mails are shown."""
+        return Viewer(self.account_id, self.id, self.user.team_id)
+
+    def decides(self, email: EmailRow) -> bool:
+        """Whether they say who may see an e-mail (`crm.store.visibility.restrict`)."""
+        return email.owner_id == self.id or (self.is_admin and email.owner_id is None)
 
 
 def me() -> Person:

@@ -36,6 +36,8 @@ class User:
     role: str
     password_hash: str
     active: bool
+    team_id: int | None
+    visibility: str  # of the e-mails of theirs that are logged from now on
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ _USER = (
     UserTable.role,
     UserTable.password_hash,
     UserTable.active,
+    UserTable.team_id,
+    UserTable.visibility,
 )
 
 

@@ -12,7 +12,7 @@ from crm.database import alone
 from crm.store import again, companies, sql
 from crm.store.backfill import backfill
 from crm.store.companies import CompanyRow
-from crm.tables import Contact, ContactAddress, DealContact, EmailContact
+from crm.tables import Contact, ContactAddress, DealContact
 
 
 class AddressOfAnother(Exception):
@@ -33,13 +33,12 @@ class NoSuchContact(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """A contact in a list. `emails` is how many e-mails stand on its timeline."""
+    """A contact with what is known of it; its e-mails are another matter (`timeline`)."""
 
     id: int
     name: str
     addresses: tuple[str, ...]
     company: CompanyRow | None
-    emails: int
     created_at: datetime
 
 
@@ -225,7 +224,6 @@ def _rows(
     rows = conn.execute(query).all()
     ids = [row.id for row in rows]
     addresses = _addresses(conn, account_id, ids)
-    numbers = _numbers(conn, account_id, ids)
     firms = companies.by_id(conn, account_id, [row.company_id for row in rows if row.company_id])
     return [
         ContactRow(
@@ -233,7 +231,6 @@ def _rows(
             name=row.name,
             addresses=tuple(addresses.get(row.id, ())),
             company=firms.get(row.company_id) if row.company_id else None,
-            emails=numbers.get(row.id, 0),
             created_at=row.created_at,
         )
         for row in rows
@@ -251,17 +248,4 @@ def _addresses(conn: Connection, account_id: int, ids: list[int]) -> dict[int, l
         )
         for contact_id, address in conn.execute(query):
             found.setdefault(contact_id, []).append(address)
-    return found
-
-
-def _numbers(conn: Connection, account_id: int, ids: list[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    table = EmailContact
-    for some in sql.chunks(ids):
-        query = (
-            select(table.contact_id, func.count())
-            .where(table.account_id == account_id, table.contact_id.in_(some))
-            .group_by(table.contact_id)
-        )
-        found.update((contact_id, number) for contact_id, number in conn.execute(query))
     return found

@@ -14,6 +14,7 @@ from crm.store.context import contacts_of
 from crm.store.mailbox_rows import Mailbox
 from crm.store.outcomes import Logged
 from crm.store.people import create_contacts
+from crm.store.visibility import defaults
 from crm.subjects import base_subject
 from crm.tables import (
     Email,
@@ -155,6 +156,7 @@ def _emails(
     threads: dict[str, int],
     now: datetime,
 ) -> dict[str, int]:
+    visibility = defaults(conn, mailbox.account_id, [mailbox.user_id])
     rows = [
         {
             "account_id": mailbox.account_id,
@@ -173,6 +175,7 @@ def _emails(
             "text": entry.logged.message.text,
             "html": entry.logged.message.html,
             "owner_id": mailbox.user_id,
+            "visibility": visibility[mailbox.user_id],
         }
         for entry in entries
     ]

@@ -1,15 +1,17 @@
-"""Timelines: the logged e-mails of a contact, a company or a deal, threads folded."""
+"""Timelines: the logged e-mails of a contact, a company or a deal, threads folded. Whoever looks sees
+what the viewer may see, and nothing that tells of the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 from sqlalchemy.sql import Select
 
 from crm.model import Attachment
 from crm.store import associations, paging, sql
 from crm.store.paging import Page
+from crm.store.visibility import Viewer, visible
 from crm.tables import (
     Email,
     EmailAttachment,
@@ -46,6 +48,7 @@ class EmailRow:
     sent_at: datetime
     logged_at: datetime
     owner_id: int | None
+    visibility: str
     people: tuple[Person, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     mailboxes: tuple[str, ...] = ()
@@ -54,7 +57,8 @@ class EmailRow:
 @dataclass(frozen=True, slots=True)
 class ThreadRow:
     """A thread on a timeline, folded to its newest e-mail; `emails` are those of it that stand on
-    this timeline, newest first."""
+    this timeline, newest first. `subject` is that of the thread, or where its root may not be seen,
+    of the oldest that may."""
 
     id: int
     subject: str
@@ -72,71 +76,74 @@ class WholeEmail:
 
 
 def of_contact(
-    conn: Connection, account_id: int, contact_id: int, after: str = "", limit: int = 20
+    conn: Connection, viewer: Viewer, contact_id: int, after: str = "", limit: int = 20
 ) -> Page[ThreadRow]:
     """A page of the contact's threads, newest first. Raises paging.WrongCursor."""
     theirs = (
         select(EmailContact.email_id)
-        .where(EmailContact.account_id == account_id, EmailContact.contact_id == contact_id)
+        .where(EmailContact.account_id == viewer.account_id, EmailContact.contact_id == contact_id)
         .scalar_subquery()
     )
-    return _page(conn, account_id, _emails(account_id).where(Email.id.in_(theirs)), after, limit)
+    return _page(conn, viewer, Email.id.in_(theirs), after, limit)
 
 
 def of_company(
-    conn: Connection, account_id: int, company_id: int, after: str = "", limit: int = 20
+    conn: Connection, viewer: Viewer, company_id: int, after: str = "", limit: int = 20
 ) -> Page[ThreadRow]:
     """A page of the threads associated with a company. Raises paging.WrongCursor."""
-    threads = associations.threads_of_company(account_id, company_id)
-    query = _emails(account_id).where(Email.thread_id.in_(threads))
-    return _page(conn, account_id, query, after, limit)
+    threads = associations.threads_of_company(viewer.account_id, company_id)
+    return _page(conn, viewer, Email.thread_id.in_(threads), after, limit)
 
 
 def of_deal(
-    conn: Connection, account_id: int, deal_id: int, after: str = "", limit: int = 20
+    conn: Connection, viewer: Viewer, deal_id: int, after: str = "", limit: int = 20
 ) -> Page[ThreadRow]:
     """A page of the threads associated with a deal. Raises paging.WrongCursor."""
-    threads = associations.threads_of_deal(account_id, deal_id)
-    query = _emails(account_id).where(Email.thread_id.in_(threads))
-    return _page(conn, account_id, query, after, limit)
+    threads = associations.threads_of_deal(viewer.account_id, deal_id)
+    return _page(conn, viewer, Email.thread_id.in_(threads), after, limit)
 
 
-def email(conn: Connection, account_id: int, email_id: int) -> WholeEmail | None:
-    """One logged e-mail whole."""
-    query = select(Email.text, Email.html).where(
-        Email.account_id == account_id, Email.id == email_id
-    )
-    row = conn.execute(query).first()
+def email(conn: Connection, viewer: Viewer, email_id: int) -> WholeEmail | None:
+    """One logged e-mail whole; None where there is none that the viewer may see."""
+    this = Email.id == email_id
+    row = conn.execute(select(Email.text, Email.html).where(visible(viewer), this)).first()
     if row is None:
         return None
-    found = conn.execute(_shown().where(Email.account_id == account_id, Email.id == email_id)).all()
-    return WholeEmail(_dress(conn, account_id, found)[0], row.text, row.html)
+    found = conn.execute(_shown(viewer).where(this)).all()
+    return WholeEmail(_dress(conn, viewer.account_id, found)[0], row.text, row.html)
 
 
-def thread(conn: Connection, account_id: int, thread_id: int) -> list[EmailRow]:
-    """All e-mails of a thread, oldest first, whatever timelines they stand on."""
-    query = (
-        _shown()
-        .where(Email.account_id == account_id, Email.thread_id == thread_id)
-        .order_by(Email.sent_at, Email.id)
-    )
-    return _dress(conn, account_id, conn.execute(query).all())
+def thread(conn: Connection, viewer: Viewer, thread_id: int) -> list[EmailRow]:
+    """The e-mails of a thread, oldest first, whatever timelines they stand on."""
+    query = _shown(viewer).where(Email.thread_id == thread_id).order_by(Email.sent_at, Email.id)
+    return _dress(conn, viewer.account_id, conn.execute(query).all())
 
 
-def _emails(account_id: int) -> Select[int]:
-    return select(Email.id).where(Email.account_id == account_id)
+def numbers(conn: Connection, viewer: Viewer, contact_ids: Collection[int]) -> dict[int, int]:
+    """How many e-mails stand on each contact's timeline, where there are any."""
+    found: dict[int, int] = {}
+    table = EmailContact
+    for some in sql.chunks(contact_ids):
+        query = (
+            select(table.contact_id, func.count())
+            .join(Email, Email.id == table.email_id)
+            .where(
+                table.account_id == viewer.account_id, table.contact_id.in_(some), visible(viewer)
+            )
+            .group_by(table.contact_id)
+        )
+        found.update((contact_id, number) for contact_id, number in conn.execute(query))
+    return found
 
 
 def _page(
-    conn: Connection, account_id: int, which: Select[int], after: str, limit: int
+    conn: Connection, viewer: Viewer, which: ColumnElement[bool], after: str, limit: int
 ) -> Page[ThreadRow]:
-    ids = which.subquery()
     newest = func.max(Email.sent_at)
     query = (
         select(Thread.id, Thread.subject, newest.label("newest_at"))
         .join(Email, Email.thread_id == Thread.id)
-        .join(ids, ids.c.id == Email.id)
-        .where(Thread.account_id == account_id, Email.account_id == account_id)
+        .where(Thread.account_id == viewer.account_id, visible(viewer), which)
         .group_by(Thread.id, Thread.subject)
         .order_by(newest.desc(), Thread.id.desc())
         .limit(limit + 1)
@@ -144,22 +151,33 @@ def _page(
     if after:
         query = query.having(paging.after(after, newest, Thread.id))
     threads = conn.execute(query).all()
+    ids = [row.id for row in threads[:limit]]
     by_thread: dict[int, list[EmailRow]] = {}
     shown = (
-        _shown()
-        .join(ids, ids.c.id == Email.id)
-        .where(
-            Email.account_id == account_id, Email.thread_id.in_([row.id for row in threads[:limit]])
-        )
+        _shown(viewer)
+        .where(which, Email.thread_id.in_(ids))
         .order_by(Email.sent_at.desc(), Email.id.desc())
     )
-    for each in _dress(conn, account_id, conn.execute(shown).all()):
+    for each in _dress(conn, viewer.account_id, conn.execute(shown).all()):
         by_thread.setdefault(each.thread_id, []).append(each)
+    subjects = _subjects(conn, viewer, ids)
     rows = [
-        ThreadRow(row.id, row.subject, row.newest_at, tuple(by_thread.get(row.id, ())))
+        ThreadRow(row.id, subjects.get(row.id, ""), row.newest_at, tuple(by_thread.get(row.id, ())))
         for row in threads
     ]
     return paging.page(rows, limit, [paging.cursor(row.newest_at, row.id) for row in rows])
+
+
+def _subjects(conn: Connection, viewer: Viewer, thread_ids: list[int]) -> dict[int, str]:
+    """The subject of the root, else of the oldest e-mail, that the viewer may see of each thread."""
+    is_root = (Email.identity == Thread.root_identity).label("is_root")
+    query = (
+        select(Email.thread_id, Email.subject)
+        .join(Thread, Thread.id == Email.thread_id)
+        .where(Thread.account_id == viewer.account_id, visible(viewer), Thread.id.in_(thread_ids))
+        .order_by(is_root, Email.sent_at.desc(), Email.id.desc())
+    )
+    return {thread_id: subject for thread_id, subject in conn.execute(query)}  # noqa: C416
 
 
 _SHOWN = (
@@ -175,11 +193,12 @@ _SHOWN = (
     Email.sent_at,
     Email.logged_at,
     Email.owner_id,
+    Email.visibility,
 )
 
 
-def _shown() -> Select[*tuple[object, ...]]:
-    return select(*_SHOWN)
+def _shown(viewer: Viewer) -> Select[*tuple[object, ...]]:
+    return select(*_SHOWN).where(visible(viewer))
 
 
 def _dress(

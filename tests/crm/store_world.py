@@ -25,6 +25,7 @@ from crm.model import (
 from crm.store import accounts, contacts, journal, mailboxes, settle, timeline
 from crm.store.outcomes import Committed, Logged, Outcome, Refused, Run
 from crm.store.timeline import ThreadRow
+from crm.store.visibility import Viewer
 from infra.secrets import Secrets
 
 TTL = timedelta(seconds=60)
@@ -43,6 +44,18 @@ class World:
         if not self.account:
             with self.database.begin() as conn:
                 self.account = accounts.ensure_account(conn, "Acme", self.secrets, self.now)
+
+    @property
+    def everything(self) -> Viewer:
+        """Whoever may see all e-mails."""
+        return Viewer(self.account, sees_all=True)
+
+    def viewer(self, address: str) -> Viewer:
+        """The user with this address, as whom e-mails are shown."""
+        with self.database.read() as conn:
+            found = accounts.user(conn, self.account, self.user(address))
+        assert found is not None
+        return Viewer(self.account, found.id, found.team_id)
 
     def other_account(self) -> "World":
         """A second company in the same database."""
@@ -152,7 +165,7 @@ class World:
 
     def timeline(self, contact_id: int) -> tuple[ThreadRow, ...]:
         with self.database.read() as conn:
-            return timeline.of_contact(conn, self.account, contact_id).items
+            return timeline.of_contact(conn, self.everything, contact_id).items
 
     def contact_id(self, address: str) -> int:
         """The contact who has this address."""

@@ -11,15 +11,17 @@ from sqlalchemy import delete, exists, func, or_, select, text, update
 from sqlalchemy.orm import aliased
 
 from crm import guard
-from crm.model import Folder, Ref, WatchState
-from crm.store import accounts, companies, contacts, deals, journal, mailboxes
+from crm.model import Folder, Ref, Visibility, WatchState
+from crm.store import accounts, companies, contacts, deals, journal, mailboxes, teams
 from crm.store import settings as account_settings
 from crm.store.outcomes import Later, Run
+from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
 MODULES = ("accounts", "again", "companies", "contacts", "context", "deals", "journal", "mailboxes",
-           "people", "previews", "runs", "settle", "timeline", "watching")  # fmt: skip
+           "people", "previews", "runs", "settle", "teams", "timeline", "visibility",
+           "watching")  # fmt: skip
 MARK = "secretb"  # in every text of the account that must stay unseen
 
 
@@ -84,7 +86,8 @@ def functions():
         for label, each in inspect.getmembers(module, inspect.isfunction):
             names = inspect.signature(each).parameters
             public = each.__module__ == module.__name__ and not label.startswith("_")
-            if public and {"account_id", "mailbox", "run"} & names.keys():
+            of_one = {"account_id", "viewer", "mailbox", "run"} & names.keys()
+            if public and of_one and "conn" in names:
                 found[f"{name}.{label}"] = each
     return found
 
@@ -105,6 +108,7 @@ def victim(database, secrets, now):
     zoe = world.contact(f"zoe@{MARK}.test", name=MARK, company=company)
     with database.begin() as conn:
         deals.add(conn, world.account, MARK, [zoe], now)
+        teams.add_team(conn, world.account, MARK)
     world.settle(
         mailbox,
         world.sent(1, [f"zoe@{MARK}.test"], subject=MARK),
@@ -154,6 +158,8 @@ def arguments(victim, stranger):
         "version": 1, "followed": [], "states": [], "renew_at": now, "when": now, "cursor": "zz",
         "next_wake": now, "until": now, "since": now - timedelta(days=1), "limit": 5,
         "wanted": journal.Filter(), "password_hash": "mine",
+        "viewer": Viewer(stranger.account, sees_all=True), "email_ids": [email_id],
+        "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True,
     }  # fmt: skip
 
 

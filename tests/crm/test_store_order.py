@@ -64,7 +64,7 @@ def test_a_root_whose_recipient_becomes_a_contact_appears_on_their_company(world
         company = companies.ensure(conn, world.account, "X", "x.test")
     world.contact(PIA, company=company)
     with world.database.read() as conn:
-        assert ids(timeline.of_company(conn, world.account, company).items) == [messages(1)]
+        assert ids(timeline.of_company(conn, world.everything, company).items) == [messages(1)]
 
 
 def test_a_contact_on_a_never_log_list_gains_nothing(world):

@@ -39,7 +39,7 @@ def test_a_sent_message_becomes_the_root_of_a_thread_on_its_recipients_timeline(
     assert email.attachments[0].filename == "a.pdf"
     assert email.snippet == "Hello, yes."
     with world.database.read() as conn:
-        whole = timeline.email(conn, world.account, email.id)
+        whole = timeline.email(conn, world.everything, email.id)
         stored = mailboxes.mailbox(conn, world.account, ana.id)
     assert (whole.text, whole.html) == ("Hello,\n\nyes.", "<p>yes</p>")
     assert stored.cursor == "c1"
