@@ -121,6 +121,9 @@ class Mailbox(Owned, Base):
     wake_at: Mapped[datetime | None]  # the timetable rings then; None = never
     blocked_until: Mapped[datetime | None]  # no provider call before
     renew_at: Mapped[datetime | None]  # watches and followed folders are due then
+    label: Mapped[str] = mapped_column(default="")  # the log label that was made there, or tried
+    label_problem: Mapped[str] = mapped_column(default="")  # why it could not be made
+    label_due_at: Mapped[datetime | None]  # when to look whether it is there; None = now
     created_at: Mapped[datetime]
 
 

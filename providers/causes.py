@@ -137,3 +137,8 @@ PUBLIC_URL = _operator(
     "The provider cannot reach this installation's public address.",
     "Check the public URL, its certificate, and that it is open to the internet.",
 )
+LABEL_NAME = _operator(
+    "label-name",
+    "The provider does not accept the name of the log label.",
+    "Choose another name in Settings.",
+)

@@ -122,6 +122,12 @@ class MailClient(Protocol):
         """`cursor` made to cover exactly `folders`; one that is new to it starts at `since`."""
         ...
 
+    def ensure_label(self, name: str) -> None:
+        """Make the label (Gmail) or category (Outlook) that people tick Log with, unless there is
+        one by this name in any letter case. Raises Reconnect(`scope-missing`) where the consent
+        does not reach that far, Operator(`label-name`) for a name that the provider refuses."""
+        ...
+
     def watch(self, have: Sequence[WatchState]) -> Sequence[WatchState]:
         """Ask for announcements, or renew them. `have` is what is stored; the answer replaces it."""
         ...

@@ -42,6 +42,7 @@ class MemoryMailbox:
         self.last = 0
         self.floor = 0  # a cursor below it is too old
         self.followed: tuple[Folder, ...] = ()
+        self.labels: list[str] = []
         self.watches: tuple[WatchState, ...] = ()
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
@@ -161,6 +162,11 @@ class MemoryClient:
     def follow(self, folders: Sequence[Folder], cursor: Cursor, since: datetime) -> Cursor:  # noqa: ARG002 - all is followed
         self.mailbox.enter("follow")
         return cursor
+
+    def ensure_label(self, name: str) -> None:
+        self.mailbox.enter("ensure_label")
+        if name.casefold() not in {one.casefold() for one in self.mailbox.labels}:
+            self.mailbox.labels.append(name)
 
     def watch(self, have: Sequence[WatchState]) -> Sequence[WatchState]:  # noqa: ARG002 - it has one at most
         self.mailbox.enter("watch")

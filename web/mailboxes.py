@@ -34,7 +34,8 @@ class Card:
     @property
     def version(self) -> tuple[object, ...]:
         box = self.mailbox
-        return (box.id, box.last_synced_at, self.state, self.today, self.folders, self.renews_at)
+        shown = (self.state, self.today, self.folders, self.renews_at)
+        return (box.id, box.last_synced_at, box.label_problem, *shown)
 
 
 def page() -> str:

@@ -27,6 +27,7 @@ from providers.client import (
     Reconnect,
     Retry,
 )
+from workers.labels import ensure_label
 from workers.queue import QueueDown
 from workers.runtime import Runtime
 from workers.settling import Settling
@@ -165,6 +166,7 @@ class Running:
             self._go_on()
             if not settling.settle_pending():
                 break
+        ensure_label(self.runtime, self.mailbox, client)
         return self._next_wake(found)
 
     def _go_on(self) -> None:

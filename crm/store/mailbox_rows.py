@@ -29,6 +29,9 @@ class Mailbox:
     last_synced_at: datetime | None
     blocked_until: datetime | None
     renew_at: datetime | None
+    label: str  # the log label that was made there, or tried
+    label_problem: str  # a cause of the provider, or `crm.store.labels.NOT_YET`; "" for none
+    label_due_at: datetime | None
     wake_at: datetime | None
     created_at: datetime
 
@@ -55,6 +58,9 @@ COLUMNS = (
     Table.last_synced_at,
     Table.blocked_until,
     Table.renew_at,
+    Table.label,
+    Table.label_problem,
+    Table.label_due_at,
     Table.wake_at,
     Table.created_at,
 )

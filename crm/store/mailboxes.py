@@ -132,6 +132,7 @@ def _row(account_id: int, new: NewMailbox, secrets: Secrets, now: datetime) -> s
         "settled_at": now,
         "wake_at": now,
         "renew_at": now,
+        "label_due_at": None,
         "created_at": now,
     }
 

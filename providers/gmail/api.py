@@ -106,6 +106,16 @@ class Api:
             userId="me", fields="labels(id,name,type)", prettyPrint=False
         )
 
+    def new_label(self, name: str) -> HttpRequest:
+        body: Any = {
+            "name": name,
+            "labelListVisibility": "labelShow",
+            "messageListVisibility": "show",
+        }
+        return self.labels_resource.create(
+            userId="me", body=body, fields="id,name,type", prettyPrint=False
+        )
+
     def watch(self, topic: str) -> HttpRequest:
         """Without a label filter: Gmail's is not to be trusted, and hides what is archived."""
         return self.users.watch(userId="me", body={"topicName": topic}, prettyPrint=False)

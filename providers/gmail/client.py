@@ -10,10 +10,11 @@ from googleapiclient.http import HttpRequest
 from crm import messages
 from crm.model import Folder, Headers, Message, Ref, WatchState
 from infra.settings import Settings
-from providers.client import Cursor, Gone, Item, Page
+from providers import causes
+from providers.client import Cursor, Gone, Item, Operator, Page
 from providers.gmail import cursor as cursors
 from providers.gmail.api import api
-from providers.gmail.errors import About, OtherClient, translated
+from providers.gmail.errors import About, Exists, OtherClient, translated
 from providers.gmail.files import Streams, pieces
 from providers.gmail.history import is_user_label, items_of
 from providers.gmail.payload import Leaf, decoded, headers_of, leaves_of, message_of
@@ -121,6 +122,16 @@ class GmailClient:
         del folders, since
         return cursor
 
+    def ensure_label(self, name: str) -> None:
+        """A slash in the name nests it below a label of the part before, as Gmail shows it."""
+        if self._has_label(name):
+            return
+        try:
+            self._run(self._api.new_label(name), About.LABEL)
+        except Exists:
+            if not self._has_label(name):  # it is like one of Gmail's own
+                raise Operator(causes.LABEL_NAME) from None
+
     def watch(self, have: Sequence[WatchState]) -> Sequence[WatchState]:
         """Announcements to the Pub/Sub topic; () where none is set. Gmail's answer also has a
         history id: it is not a cursor, since nothing up to it has been listed."""
@@ -185,15 +196,22 @@ class GmailClient:
         answer = self._run(self._api.attachment(message, attachment), About.MESSAGE)
         return decoded(answer.get("data", ""))
 
+    def _has_label(self, name: str) -> bool:
+        self._read_names()
+        return name.casefold() in {held.casefold() for held in self._names.values()}
+
+    def _read_names(self) -> None:
+        labels = self._run(self._api.labels()).get("labels", ())
+        self._names = {one["id"]: one["name"] for one in labels if one.get("type") == "user"}
+        self._names_read = self._clock()
+
     def _labels_of(self, answers: Iterable[Any]) -> dict[str, str]:
         """Display names by label id, read again when one of `answers` has an id without a name."""
         ids = {label for answer in answers for label in answer.get("labelIds", ())}
         wanted = {label for label in ids if is_user_label(label)}
         fresh = self._names_read is not None and self._clock() - self._names_read < NAMES_KEPT
         if wanted and not (fresh and wanted <= self._names.keys()):
-            labels = self._run(self._api.labels()).get("labels", ())
-            self._names = {one["id"]: one["name"] for one in labels if one.get("type") == "user"}
-            self._names_read = self._clock()
+            self._read_names()
         return self._names
 
     @staticmethod

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 import httplib2
 from google.auth.exceptions import GoogleAuthError, RefreshError
@@ -32,10 +33,18 @@ class About(StrEnum):
     HISTORY = "history"
     MESSAGE = "message"
     WATCH = "watch"
+    LABEL = "label"
 
 
 class OtherClient(Exception):
     """Another watch of this project holds the mailbox: end it, then watch again."""
+
+
+class Exists(Exception):
+    """There is something by that name already."""
+
+
+Outcome: TypeAlias = ProviderError | OtherClient | Exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ def read(error: HttpError, about: About, now: datetime) -> Answer:
     return Answer(int(error.resp.status), reasons, message, error.resp, about, now)
 
 
-def meaning(answer: Answer) -> ProviderError | OtherClient | None:
+def meaning(answer: Answer) -> Outcome | None:
     """What the caller must do next; None for a refusal that the table does not know."""
     for matches, outcome in _TABLE:
         if matches(answer):
@@ -138,9 +147,7 @@ def _retry(default: float | None = None) -> Callable[[Answer], ProviderError]:
 
 
 # The first row that matches decides.
-_TABLE: tuple[
-    tuple[Callable[[Answer], bool], Callable[[Answer], ProviderError | OtherClient]], ...
-] = (
+_TABLE: tuple[tuple[Callable[[Answer], bool], Callable[[Answer], Outcome]], ...] = (
     (lambda a: a.says("only one user push notification client"), lambda _: OtherClient()),
     (_status(408, 429), _retry()),
     (lambda a: a.status >= SERVER_ERROR, _retry()),
@@ -161,6 +168,8 @@ _TABLE: tuple[
      _reconnect(causes.MAILBOX_UNAVAILABLE)),
     (_about(About.WATCH, 400, 403, 404), _operator(causes.PUSH_TOPIC)),
     (_status(403), _reconnect(causes.REFUSED)),
+    (_about(About.LABEL, 409), lambda _: Exists()),
+    (_about(About.LABEL, 400), _operator(causes.LABEL_NAME)),
     (_about(About.HISTORY, NOT_FOUND), lambda _: CursorExpired()),
     (lambda a: a.about is About.HISTORY and a.status == 400 and a.says("historyid"),
      lambda _: CursorExpired()),

@@ -11,6 +11,7 @@ from providers.client import Operator, ProviderError, Reconnect, Retry
 from providers.held import HeldToken
 
 READ = "https://www.googleapis.com/auth/gmail.readonly"
+LABELS = "https://www.googleapis.com/auth/gmail.labels"  # to make the log label: names, no mail
 
 _OURS = {
     "invalid_client": causes.CLIENT_SECRET,
@@ -48,7 +49,7 @@ def authority(settings: Settings) -> Authority:
         revoke_url=settings.google_revoke_url,
         client_id=settings.google_client_id,
         client_secret=settings.google_client_secret.get_secret_value(),
-        scopes=("openid", "email", READ),
+        scopes=("openid", "email", READ, LABELS),
         needed=frozenset({READ}),
         extra={"access_type": "offline", "prompt": "consent"},
         refusal=refusal,

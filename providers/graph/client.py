@@ -19,10 +19,11 @@ from msgraph.graph_service_client import GraphServiceClient
 
 from crm.model import Folder, Headers, Message, Ref, WatchState
 from infra.settings import Settings
-from providers.client import Cursor, Gone, Page
+from providers import causes
+from providers.client import Cursor, Gone, Operator, Page
 from providers.graph import cursor as cursors
 from providers.graph import loop, messages
-from providers.graph.errors import About
+from providers.graph.errors import About, Exists
 from providers.graph.folders import PLACES, Folders
 from providers.graph.listing import Listing
 from providers.graph.requests import Requests
@@ -51,6 +52,7 @@ def warm() -> None:
     requests.delta("x", datetime.fromtimestamp(0, UTC))
     requests.message("x")
     requests.rules()
+    requests.categories()
     requests.unsubscribe("x")
 
 
@@ -119,6 +121,22 @@ class GraphClient:
         self._folders.learn({folder.id: PLACES[folder.reason] for folder in folders})
         both = {**spots, **fresh}
         return cursors.write({folder.id: both[folder.id] for folder in folders})
+
+    def ensure_label(self, name: str) -> None:
+        """In the master list of categories. Making one takes MailboxSettings.ReadWrite, which also
+        lets an app change inbox rules: it is not asked for, but used where it was given."""
+        if self._has_category(name):
+            return
+        try:
+            self._transport.ask(self._requests.new_category(name), About.LABEL)
+        except Exists:
+            if not self._has_category(name):
+                raise Operator(causes.LABEL_NAME) from None
+
+    def _has_category(self, name: str) -> bool:
+        listed = self._transport.all_values(self._requests.categories(), About.MAILBOX)
+        held = {str(one.get("displayName") or "").casefold() for one in listed}
+        return name.casefold() in held
 
     def watch(self, have: Sequence[WatchState]) -> Sequence[WatchState]:
         return tuple(self._watches.watch(self._folders.followed(), have))

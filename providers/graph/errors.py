@@ -25,6 +25,7 @@ class About(StrEnum):
     MESSAGE = "message"
     ATTACHMENT = "attachment"
     SUBSCRIPTION = "subscription"
+    LABEL = "label"
 
 
 class UnexpectedAnswer(Exception):
@@ -36,7 +37,7 @@ class NotThere(Exception):
 
 
 class Exists(Exception):
-    """The same subscription exists already. Inside this adapter only."""
+    """The same subscription or category exists already. Inside this adapter only."""
 
 
 Made = Callable[[float | None, str], Exception]
@@ -160,7 +161,8 @@ TABLE = (
         codes=("ErrorInvalidIdMalformed", "ErrorInvalidId"),
         about=(About.FOLDER,),
     ),
-    _row(_plain(Exists), 409, about=(About.SUBSCRIPTION,)),
+    _row(_plain(Exists), 409, about=(About.SUBSCRIPTION, About.LABEL)),
+    _row(_operator(causes.LABEL_NAME), 400, about=(About.LABEL,)),
     _row(_retry, 409, 412),
     # Graph could not reach or did not like our public URL, or does not know the folder.
     _row(

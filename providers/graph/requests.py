@@ -24,6 +24,9 @@ from msgraph.generated.users.item.messages.item.message_item_request_builder imp
     MessageItemRequestBuilder,
 )
 from msgraph.generated.users.item.messages.messages_request_builder import MessagesRequestBuilder
+from msgraph.generated.users.item.outlook.master_categories.master_categories_request_builder import (
+    MasterCategoriesRequestBuilder,
+)
 from msgraph.graph_service_client import GraphServiceClient
 
 from providers.graph.transport import Json, prefer, relative, write
@@ -48,6 +51,7 @@ ATTACHMENTS = (
     "attachments($select=id,name,contentType,size,isInline,"
     "microsoft.graph.fileAttachment/contentId)"
 )
+CATEGORY_COLOUR = "preset4"  # green
 IN_REPLY_TO = "String 0x1042"  # PidTagInReplyToId
 REFERENCES = "String 0x1039"  # PidTagInternetReferences
 SIZE = "Integer 0x0E08"  # PidTagMessageSize
@@ -143,6 +147,16 @@ class Requests:
         ).message_rules
         info: RequestInformation = builder.to_get_request_information()
         return info
+
+    def categories(self) -> RequestInformation:
+        """The master list: what a person can choose from in Outlook."""
+        builder: MasterCategoriesRequestBuilder = self._sdk.me.outlook.master_categories
+        info: RequestInformation = builder.to_get_request_information()
+        return info
+
+    def new_category(self, name: str) -> RequestInformation:
+        body = {"displayName": name, "color": CATEGORY_COLOUR}
+        return write(Method.POST, "/me/outlook/masterCategories", body)
 
     def subscriptions(self) -> RequestInformation:
         builder: SubscriptionsRequestBuilder = self._sdk.subscriptions

@@ -162,6 +162,16 @@ def _new_label(call: Call) -> Json:
     return _label(call.box.label_id(name, make=True), name)
 
 
+def _delete_label(call: Call) -> None:
+    found = call.path["id"]
+    if found not in call.box.labels:
+        raise not_found()
+    for message in list(call.box.messages.values()):
+        if found in message.labels:
+            call.box.relabel(message.id, remove=[found])
+    del call.box.labels[found]
+
+
 def _history(call: Call) -> Json:
     want = history.asked(
         call.arg("startHistoryId"),
@@ -274,6 +284,7 @@ METHODS = (
     Method("attachments.get", "GET", f"{_ONE}/attachments/{{attachment}}", 20, READ, _attachment),
     Method("labels.list", "GET", "labels", 1, ANY | LABELS, _labels),
     Method("labels.create", "POST", "labels", 5, LABELS, _new_label, fields=_LABEL),
+    Method("labels.delete", "DELETE", "labels/{id}", 5, LABELS, _delete_label),
     Method("history.list", "GET", "history", 2, ANY, _history, _HISTORY),
     Method("watch", "POST", "watch", 100, ANY, _watch, fields=_WATCH),
     Method("stop", "POST", "stop", 50, ANY, _stop),

@@ -13,6 +13,7 @@ from sandbox.google.state import Google
 SIGN_IN = {"openid", "email", "profile", *LONG.values()}
 EXPLAINED = {
     "https://www.googleapis.com/auth/gmail.readonly": "View your email messages and settings",
+    "https://www.googleapis.com/auth/gmail.labels": "See and edit your email labels",
     "https://www.googleapis.com/auth/gmail.metadata": "View your email message metadata only",
     "https://www.googleapis.com/auth/gmail.send": "Send email on your behalf",
     "https://www.googleapis.com/auth/gmail.modify": "Read, compose and send emails",

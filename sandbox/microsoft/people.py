@@ -60,6 +60,7 @@ class Mailbox:
         self.store = Store(world, self.address, self.switches)
         self.rules = Rules(self.store)
         self.links = Links()
+        self.categories: dict[str, tuple[str, str]] = {}  # master list: id -> name, colour
         self.running = 0  # requests under way
         self.recent: deque[datetime] = deque()
         self.service = service_of(world)

@@ -1,6 +1,6 @@
 """The map of the pretend Graph: every way in, what it needs and who answers."""
 
-from sandbox.microsoft import delta, folders, messages, sending, subscriptions
+from sandbox.microsoft import categories, delta, folders, messages, sending, subscriptions
 from sandbox.microsoft.graph import (
     BASIC,
     NOTIFY,
@@ -16,6 +16,7 @@ from sandbox.microsoft.graph import (
 _FOLDER = "mailfolders/*"
 _RULES = "mailfolders/*/messagerules"
 _FILES = "messages/*/attachments"
+_CATEGORIES = "outlook/mastercategories"
 
 ROUTES = [
     Route("GET", "", USER, "graph.me", folders.me),
@@ -56,6 +57,9 @@ ROUTES = [
     Route("POST", "messages/*/forward", SEND, "graph.send", sending.forward),
     Route("POST", "messages/*/send", SEND, "graph.send", sending.send_draft),
     Route("POST", "sendmail", SEND, "graph.send", sending.send_mail),
+    Route("GET", _CATEGORIES, RULES, "graph.categories.list", categories.listing),
+    Route("POST", _CATEGORIES, RULES_WRITE, "graph.categories.create", categories.create),
+    Route("DELETE", f"{_CATEGORIES}/*", RULES_WRITE, "graph.categories.delete", categories.delete),
     Route("GET", "subscriptions", NOTIFY, "graph.subscriptions.list", subscriptions.listing),
     Route(
         "POST", "subscriptions", NOTIFY, "graph.subscriptions.create", subscriptions.create, False

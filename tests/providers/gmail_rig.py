@@ -14,6 +14,7 @@ from providers.oauth import StoredTokens, refresh
 from tests.sandbox_process import Sandbox
 
 READ = "https://www.googleapis.com/auth/gmail.readonly"
+LABELS = "https://www.googleapis.com/auth/gmail.labels"
 ALL = "https://mail.google.com/"
 TOPIC = "projects/sandbox/topics/gmail"
 SUBSCRIPTION = "projects/sandbox/subscriptions/gmail"
@@ -70,7 +71,7 @@ class GmailRig:
             headers={"Authorization": f"Bearer {self.token(ALL)['access_token']}"},
             trust_env=False,
         )
-        self.stored = self.tokenbox()
+        self.stored = self.tokenbox(LABELS)
         self.client = self.open()
 
     def open(self, **more: Any) -> GmailClient:
@@ -86,10 +87,10 @@ class GmailRig:
     def token(self, *scopes: str) -> Any:
         return self.sandbox.post("/control/google/token", address=self.address, scopes=scopes)
 
-    def tokenbox(self) -> Tokenbox:
+    def tokenbox(self, *scopes: str) -> Tokenbox:
         from datetime import UTC, datetime, timedelta
 
-        given = self.token("openid", "email", READ)
+        given = self.token("openid", "email", READ, *scopes)
         expires = datetime.now(UTC) + timedelta(seconds=given["expires_in"])
         return Tokenbox(
             Tokens(given["access_token"], given["refresh_token"], expires, frozenset({READ}))
@@ -136,6 +137,13 @@ class GmailRig:
 
     def expire(self) -> None:
         self.sandbox.post("/control/expire-history", address=self.address)
+
+    def labels(self) -> list[str]:
+        listed = self.call("GET", "/labels")["labels"]
+        return [one["name"] for one in listed if one["type"] == "user"]
+
+    def keep_labels(self) -> None:
+        self.stored.tokens = self.tokenbox().tokens
 
     def refuse(self, status: int, retry_after: float | None = None, times: int = 1) -> None:
         headers = {"Retry-After": str(int(retry_after))} if retry_after else {}

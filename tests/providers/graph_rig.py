@@ -62,6 +62,7 @@ class GraphRig:
     settings: Settings
     client: GraphClient
     hooks: Stub  # answers the proof that Graph asks for when a subscription is made
+    store: Store
     page_size: int = 3
 
     def control(self, path: str, **body: Any) -> Any:
@@ -97,7 +98,7 @@ class GraphRig:
         return found
 
     def _graph(self, method: str, path: str, **more: Any) -> httpx.Response:
-        scopes = ["Mail.ReadWrite", "Mail.Send"]
+        scopes = ["Mail.ReadWrite", "Mail.Send", "MailboxSettings.Read"]
         token = self.control("microsoft/token", scopes=scopes)["access_token"]
         more["headers"] = {**more.get("headers", {}), "Authorization": f"Bearer {token}"}
         answer = self.sandbox.http.request(method, f"/v1.0/{path}", **more)
@@ -119,6 +120,14 @@ class GraphRig:
 
     def expire(self) -> None:
         self.control("expire-history")
+
+    def labels(self) -> list[str]:
+        listed = self._graph("GET", "me/outlook/masterCategories").json()["value"]
+        return [one["displayName"] for one in listed]
+
+    def keep_labels(self) -> None:
+        """As without an administrator who gave more than is asked for."""
+        self.store.tokens = _tokens(self.sandbox, self.address)
 
     def refuse(self, status: int, retry_after: float | None = None, times: int = 1) -> None:
         headers = {} if retry_after is None else {"Retry-After": str(int(retry_after))}
@@ -142,15 +151,20 @@ def rig_on(sandbox: Sandbox, page_size: int = 3) -> Iterator[GraphRig]:
     sandbox.post("/control/people", address=address, name="User", provider="microsoft")
     with serving(Stub(script=_prove)) as hooks:
         settings = settings_for(sandbox, public_url=hooks.url.removesuffix("/v1.0"))
-        given = sandbox.post("/control/microsoft/token", address=address)
-        until = datetime.now(UTC) + timedelta(seconds=given["expires_in"])
-        store = Store(Tokens(given["access_token"], given["refresh_token"], until))
+        store = Store(_tokens(sandbox, address, "MailboxSettings.ReadWrite"))
         source = StoredTokens(
             store.load, store.save, lambda held: oauth.refresh("graph", settings, held)
         )
         client = GraphClient(source, settings, page_size)
-        yield GraphRig(sandbox, address, settings, client, hooks, page_size)
+        yield GraphRig(sandbox, address, settings, client, hooks, store, page_size)
         loop.shutdown()
+
+
+def _tokens(sandbox: Sandbox, address: str, *more: str) -> Tokens:
+    scopes = ["openid", "offline_access", "User.Read", "Mail.Read", "MailboxSettings.Read", *more]
+    given = sandbox.post("/control/microsoft/token", address=address, scopes=scopes)
+    until = datetime.now(UTC) + timedelta(seconds=given["expires_in"])
+    return Tokens(given["access_token"], given["refresh_token"], until)
 
 
 def _prove(asked: Asked) -> Reply:

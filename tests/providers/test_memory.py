@@ -36,6 +36,12 @@ class MemoryRig:
     def expire(self) -> None:
         self.mailbox.expire()
 
+    def labels(self) -> list[str]:
+        return self.mailbox.labels
+
+    def keep_labels(self) -> None:
+        self.mailbox.refuse(Reconnect("scope-missing"), method="ensure_label")
+
     def refuse(self, status: int, retry_after: float | None = None, times: int = 1) -> None:
         self.mailbox.refuse(Retry(retry_after, str(status)), times)
 

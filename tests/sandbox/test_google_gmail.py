@@ -212,6 +212,9 @@ def test_labels_are_made_set_and_refused(sandbox: Sandbox) -> None:
     assert "INBOX" not in trashed["labelIds"]
     back = ana.post(f"messages/{found}/untrash", "Message")
     assert "TRASH" not in back["labelIds"]
+    assert ana.ask("DELETE", f"labels/{label}").status_code == 204
+    assert label not in ana.get(f"messages/{found}", "Message")["labelIds"]
+    assert ana.refused("DELETE", f"labels/{label}")[0] == 404
 
 
 def test_drafts_change_id_with_each_autosave_and_vanish_when_sent(sandbox: Sandbox) -> None:

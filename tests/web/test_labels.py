@@ -1,0 +1,46 @@
+"""What the pages say about the log label of a mailbox."""
+
+import pytest
+
+from crm.store import mailboxes
+from crm.store.labels import Label, set_label
+from tests.web.company import Company
+from tests.web.conftest import Client
+
+WORDS = {
+    ("gmail", "scope-missing"): "Make it in Gmail yourself",
+    ("graph", "scope-missing"): "right-click any message",
+    ("gmail", "label-name"): "Gmail does not accept “CRM/Log”",
+    ("graph", "label-name"): "Outlook does not accept “CRM/Log”",
+    ("graph", "not-yet"): "could not be made yet; we try again",
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "problem", "words"), [(*key, words) for key, words in WORDS.items()]
+)
+def test_a_label_that_could_not_be_made_is_told_on_card_and_connect_page(
+    company: Company, ana: Client, provider: str, problem: str, words: str
+) -> None:
+    box = company.connect("ana@acme.test", provider)
+    with company.database.begin() as conn:
+        set_label(conn, box, Label("CRM/Log", problem, company.now))
+    for path in ("/mailboxes", f"/mailboxes/{box.id}/connected"):
+        assert words in ana.get(path).text
+
+
+def test_a_label_that_is_there_is_not_talked_about(company: Company, ana: Client) -> None:
+    box = company.connect("ana@acme.test")
+    with company.database.begin() as conn:
+        set_label(conn, box, Label("Log to CRM", "", company.now))
+    assert "Log to CRM" not in ana.get("/mailboxes").text
+
+
+def test_nobody_is_told_about_the_label_of_a_mailbox_that_stopped(
+    company: Company, ana: Client
+) -> None:
+    box = company.connect("ana@acme.test")
+    with company.database.begin() as conn:
+        set_label(conn, box, Label("Log to CRM", "scope-missing", company.now))
+        mailboxes.disconnect(conn, company.account, box.id, company.now)
+    assert "Make it in Gmail" not in ana.get("/mailboxes").text
