@@ -14,7 +14,6 @@ import pytest
 
 from crm import messages
 from crm.model import Attachment, Message, Place, Ref
-from providers import causes
 from providers.client import (
     CHUNK,
     CursorExpired,
@@ -78,23 +77,6 @@ class Contract:
     exact_sizes: ClassVar[bool] = True  # False: the provider adds its own overhead to sizes
     nested_sizes: ClassVar[bool] = True  # False: it does not tell those of attached messages
     own_parts: ClassVar[frozenset[str]] = frozenset()  # types it reads itself and shows otherwise
-
-    # -- the log label
-
-    def test_a_label_is_made_once_whatever_its_letter_case(self, rig: Rig) -> None:
-        for name in ("Log to CRM", "CRM/Übersee", "log TO crm", "CRM/übersee", "Log to CRM"):
-            rig.client.ensure_label(name)
-        assert sorted(rig.labels()) == ["CRM/Übersee", "Log to CRM"]
-
-    def test_without_the_consent_no_label_is_made_and_mail_is_read_all_the_same(
-        self, rig: Rig
-    ) -> None:
-        rig.keep_labels()
-        with pytest.raises(Reconnect) as caught:
-            rig.client.ensure_label("Log to CRM")
-        assert caught.value.cause == causes.SCOPE_MISSING
-        assert rig.labels() == []
-        assert rig.client.headers([Ref(rig.deliver(mail.PLAIN))])[0] is not None
 
     # -- cursors and pages
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.providers.contract import Contract
 from tests.providers.gmail_rig import WATCHED, GmailRig, settings_for
+from tests.providers.label_contract import LabelContract
 from tests.sandbox_process import Sandbox
 
 
@@ -14,5 +15,5 @@ def rig(sandbox: Sandbox) -> Iterator[GmailRig]:
     made.close()
 
 
-class TestGmail(Contract):
+class TestGmail(Contract, LabelContract):
     nested_sizes = False

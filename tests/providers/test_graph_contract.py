@@ -5,6 +5,7 @@ import pytest
 
 from tests.providers.contract import Contract
 from tests.providers.graph_rig import GraphRig, rig_on
+from tests.providers.label_contract import LabelContract
 from tests.sandbox_process import Sandbox
 
 
@@ -14,7 +15,7 @@ def rig(sandbox: Sandbox) -> Iterator[GraphRig]:
         yield made
 
 
-class TestGraph(Contract):
+class TestGraph(Contract, LabelContract):
     exact_sizes: ClassVar[bool] = False  # Graph counts what Exchange stores of a file
     nested_sizes: ClassVar[bool] = False
     # Exchange makes meetings and reports of these; what is left of them has other names.

@@ -6,6 +6,7 @@ from crm.model import Place
 from providers.client import Reconnect, Retry
 from providers.memory import MemoryClient, MemoryMailbox
 from tests.providers.contract import Contract
+from tests.providers.label_contract import LabelContract
 
 
 @dataclass
@@ -58,7 +59,7 @@ def rig(now) -> MemoryRig:
     return MemoryRig(mailbox, MemoryClient(mailbox, page_size=3))
 
 
-class TestMemory(Contract):
+class TestMemory(Contract, LabelContract):
     pass
 
 
