@@ -61,6 +61,18 @@ class Settings(BaseSettings):
     secret_keys: SecretKeys = Field(
         (), description="Fernet keys, comma separated: the first encrypts, all decrypt"
     )
+    files_url: Annotated[str, AfterValidator(values.files_url)] = Field(
+        "", description="Where attachments are kept: `file:///folder` or `s3://bucket/prefix`"
+    )
+    files_s3_endpoint: Annotated[str, AfterValidator(values.endpoint)] = Field(
+        "", description="URL of an S3-compatible server"
+    )
+    files_s3_region: str = Field("", description="Region of the bucket")
+    files_s3_access_key_id: str = Field("", description="Who may read and write the bucket")
+    files_s3_secret_access_key: SecretStr = Field(SecretStr(""), description="Its secret")
+    files_s3_path_style: Annotated[bool, BeforeValidator(values.switch)] = Field(
+        False, description="`true` where the bucket is part of the path, as on most other servers"
+    )
 
     google_client_id: str = Field("", description="OAuth client of a Google Cloud project")
     google_client_secret: SecretStr = Field(SecretStr(""), description="Its secret")
@@ -110,7 +122,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _groups_are_whole(self) -> "Settings":
         """Settings that only make sense together are all there, or none is."""
-        wrong = {name: text for name, missing, text in self._group_rules() if missing}
+        rules = (*self._group_rules(), *self._files_rules())
+        wrong = {name: text for name, missing, text in rules if missing}
         if wrong:
             raise values.Several(wrong)
         return self
@@ -145,6 +158,25 @@ class Settings(BaseSettings):
             "google_pubsub_subscription",
             bool(topic and not any(ways)),
             "a topic needs a subscription to pull, or an audience and a service account for push",
+        )
+
+    def _files_rules(self) -> Iterable[tuple[str, bool, str]]:
+        key, secret = self.files_s3_access_key_id, self.files_s3_secret_access_key
+        has_secret = bool(secret.get_secret_value())
+        own = f"{PREFIX}FILES_S3_"
+        s3 = key or has_secret or self.files_s3_endpoint or self.files_s3_region
+        bucket = self.files_url.startswith("s3:")
+        needed = "s3://bucket or s3://bucket/prefix is needed with the FILES_S3_ settings"
+        yield "files_url", bool(s3) and not bucket, needed
+        yield (
+            "files_s3_access_key_id",
+            has_secret and not key,
+            f"needed with {own}SECRET_ACCESS_KEY",
+        )
+        yield (
+            "files_s3_secret_access_key",
+            bool(key) and not has_secret,
+            f"needed with {own}ACCESS_KEY_ID",
         )
 
     @property

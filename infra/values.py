@@ -80,6 +80,30 @@ def provider_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def endpoint(url: str) -> str:
+    if url and _http(url, "https://s3.example.com").path.strip("/"):
+        raise ValueError("expected a URL without a path, such as https://s3.example.com")
+    return url.rstrip("/")
+
+
+def files_url(url: str) -> str:
+    expected = "expected s3://bucket, s3://bucket/prefix or file:///folder"
+    if not url or re.fullmatch(r"file:///[^?#]+", url):
+        return url
+    if not re.fullmatch(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/[A-Za-z0-9!_.*'()/-]*)?", url):
+        raise ValueError(expected)
+    return url.rstrip("/")
+
+
+def switch(value: object) -> object:
+    """`true` or `false` as one writes it in the environment; other values pass."""
+    if isinstance(value, str):
+        if value.strip().lower() not in {"true", "false"}:
+            raise ValueError("expected true or false")
+        return value.strip().lower() == "true"
+    return value
+
+
 def graph_url(url: str) -> str:
     return url if urlsplit(url).path else f"{url}/v1.0"
 

@@ -74,6 +74,11 @@ ACCEPTED = [
     ("DNS_SERVER", "127.0.0.1:5353", "127.0.0.1:5353"),
     ("DNS_SERVER", "[::1]:53", "[::1]:53"),
     ("MICROSOFT_TENANT", "contoso.onmicrosoft.com", "contoso.onmicrosoft.com"),
+    ("FILES_URL", "s3://mail-files/replylog/", "s3://mail-files/replylog"),
+    ("FILES_URL", "s3://mail-files", "s3://mail-files"),
+    ("FILES_URL", "file:///srv/crm files", "file:///srv/crm files"),
+    ("FILES_S3_PATH_STYLE", "True", True),
+    ("FILES_S3_PATH_STYLE", "false", False),
 ]
 
 
@@ -108,6 +113,12 @@ REFUSED = [
     ("GOOGLE_PUBSUB_TOPIC", "topic", "projects/PROJECT/topics/NAME"),
     ("GOOGLE_PUBSUB_SUBSCRIPTION", "projects/p/topics/t", "projects/PROJECT/subscriptions/NAME"),
     ("GOOGLE_PUBSUB_SERVICE_ACCOUNT", "robot", "an e-mail address"),
+    ("FILES_URL", "/srv/files", "s3://bucket, s3://bucket/prefix or file:///folder"),
+    ("FILES_URL", "s3:///prefix", "s3://bucket, s3://bucket/prefix or file:///folder"),
+    ("FILES_URL", "gs://bucket", "s3://bucket, s3://bucket/prefix or file:///folder"),
+    ("FILES_S3_ENDPOINT", "minio:9000", "an http or https URL"),
+    ("FILES_S3_ENDPOINT", "http://minio:9000/bucket", "without a path"),
+    ("FILES_S3_PATH_STYLE", "yes", "expected true or false"),
 ]
 
 
@@ -139,6 +150,15 @@ def test_a_wrong_secret_is_not_shown(environment):
     assert KEY not in text
 
 
+def test_a_bucket_s_secret_is_never_shown(environment):
+    environment(FILES_S3_SECRET_ACCESS_KEY="hunter2", FILES_URL="s3://me:hunter2@bucket")
+
+    text = refusal()
+
+    assert "REPLYLOG_FILES_URL='s3://me:***@bucket': expected" in text
+    assert "hunter2" not in text
+
+
 def test_a_password_inside_a_wrong_url_is_not_shown(environment):
     environment(DATABASE_URL="mysql://me:hunter2@host/db", REDIS_URL="http://me:hunter2@host")
 
@@ -158,6 +178,10 @@ GROUPS = [
     ({"GOOGLE_PUBSUB_SUBSCRIPTION": "projects/p/subscriptions/s"}, "GOOGLE_PUBSUB_TOPIC"),
     ({"GOOGLE_PUBSUB_TOPIC": "projects/p/topics/t"}, "GOOGLE_PUBSUB_SUBSCRIPTION"),
     ({"GOOGLE_PUBSUB_TOPIC": "projects/p/topics/t"}, "GOOGLE_CLIENT_ID"),
+    ({"FILES_S3_ENDPOINT": "https://s3.example.com"}, "FILES_URL"),
+    ({"FILES_S3_REGION": "eu-central-1", "FILES_URL": "file:///srv/files"}, "FILES_URL"),
+    ({"FILES_S3_ACCESS_KEY_ID": "i", "FILES_URL": "s3://b1"}, "FILES_S3_SECRET_ACCESS_KEY"),
+    ({"FILES_S3_SECRET_ACCESS_KEY": "s", "FILES_URL": "s3://b1"}, "FILES_S3_ACCESS_KEY_ID"),
 ]
 
 
