@@ -1,39 +1,36 @@
-"""The base subject: what is left of a subject when reply and forward marks are taken off.
+"""The base subject: what is left of a subject when what mail programs put in front is taken off.
 
-RFC 5256 section 2.1, widened to the marks of mail clients in other languages (rule
-`subject-changed`).
+RFC 5256 section 2.1, widened to the marks of other languages and of automatic replies (rule
+`subject-changed`). The marks themselves: `crm.subject_marks`.
 """
 
 import re
-import unicodedata
+from collections.abc import Iterable
 
-from crm.text import clean, decode_words
+from crm.subject_marks import MARKS
+from crm.text import clean, comparable, decode_words
 
-_REPLY = (
-    "re aw antw antwort antwoord sv vs odp r rif res rép rep ynt yanıt yanit atb ats bls balas"
-    " απ σχετ ответ отв відп відповідь 回复 回覆 答复 答覆 返信 답장 회신 השב תשובה رد trả_lời"
-)
-_FORWARD = (
-    "fw fwd wg vb vl fs doorst pd i rv tr enc i̇lt ilt ılt trs yml továbbítás továbbítva πρθ"
-    " пересл 转发 轉寄 轉發 転送 전달 העבר הועבר إعادة_توجيه chuyển_tiếp"
-)
-_TAGS = "ext extern external"  # words that mail gateways put in front, like [EXT]
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-
-
-_WORDS = sorted(
-    {_folded(word).replace("_", " ") for word in f"{_REPLY} {_FORWARD} {_TAGS}".split()},
-    key=lambda word: (-len(word), word),
-)
 _BLOB = r"(?:\[[^\[\]]*+\]|【[^【】]*+】)"
-# `Re:`, `Re :`, `Re[2]:`, `Re(2):`, `Re^2:`, `Atb.:`
+_COLON = "[:∶]"  # NFKC has made the full-width ones plain
+_GATEWAY = "ext|extern|external|external (?:e-?mail|sender|message)"  # words of gateways: [EXT]
+
+
+def _words(lists: Iterable[str]) -> list[str]:
+    """The words of comma separated lists as patterns, the longest first."""
+    words = {comparable(word) for words in lists for word in words.split(",") if word}
+    return [re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word))]
+
+
+AUTOMATIC = "|".join(_words(marks.automatic for marks in MARKS.values()))
+_NAMED = "|".join(_words(f"{marks.reply},{marks.forward}" for marks in MARKS.values()))
+# `Re:`, `Re :`, `Re[2]:`, `Re(2):`, `Re^2:`, `Re2:`, `Atb.:`
 _MARK = re.compile(
-    rf"(?:{'|'.join(map(re.escape, _WORDS))})\.?(?: ?(?:{_BLOB}|\(\d{{1,4}}\)|[\^*]\d{{1,4}}))? ?: ?"
+    rf"(?:(?:{_NAMED})\.?(?: ?(?:{_BLOB}|\(\d{{1,4}}\)|[\^*]\d{{1,4}}))?|re\d{{1,2}}"
+    rf"|(?:{AUTOMATIC})\.?|{_GATEWAY}) ?{_COLON} ?"
+    # Gmail puts the subject of its vacation settings before Re: without a colon.
+    rf"|(?:{AUTOMATIC}|auto)\.? (?=re ?:)"
 )
-_TAG = re.compile(rf"{_BLOB} ?")
+_TAG = re.compile(rf"(?:{_BLOB}|\*{{1,3}}(?:{_GATEWAY})\*{{1,3}}|[({{<](?:{_GATEWAY})[)}}>]) ?")
 _TRAILER = "(fwd)"
 _WRAPPER = "[fwd:"
 
@@ -44,7 +41,7 @@ def base_subject(subject: str) -> str:
     Idempotent. A subject of marks alone gives ''.
     """
     while True:
-        stripped = _strip(" ".join(_folded(decode_words(clean(subject))).split()))
+        stripped = _strip(comparable(decode_words(clean(subject))))
         if stripped == subject:
             return stripped
         subject = stripped

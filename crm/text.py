@@ -17,6 +17,11 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 
+# They take no room: soft hyphens, joiners, marks of direction. Right-to-left mail is full of them.
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
+
 LONGEST_NAME = 200  # characters of a file name; a file system allows 255 bytes, mostly ASCII here
 
 # Codecs of Python that are no charset of mail: slow for long input, or warning about it.
@@ -72,6 +77,14 @@ def one_line(text: str) -> str:
 def decode_words(text: str) -> str:
     """`text` with its RFC 2047 encoded words decoded; broken ones stay as they are."""
     return clean(_WORDS.sub(lambda run: _decoded(run[0]), text)) if "=?" in text else text
+
+
+def comparable(text: str) -> str:
+    """`text` in the form that texts are compared in: NFKC, case folded, nothing invisible, every run
+    of white space one space. Capitals with a dot (Turkish) are like those without."""
+    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
+    text = _INVISIBLE.sub("", text).replace("i\u0307", "i")
+    return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
 def safe_name(name: str) -> str:
