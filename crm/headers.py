@@ -16,6 +16,17 @@ _COMMENT = re.compile(r"\([^()]*\)")
 _LONGEST_DATE = 200
 
 
+AUTO_REPLY = ("X-Autoreply", "X-Autorespond", "X-Autoresponse", "X-Mail-Autoreply", "X-Autoreply-From",
+              "X-FC-MachineGenerated")  # fmt: skip
+# All header fields that are read, for providers that want to be told which ones to give.
+FIELDS = (
+    "From", "Sender", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "In-Reply-To", "References",
+    "Auto-Submitted", "List-Id", "List-Unsubscribe", "List-Post", "Precedence", "X-Precedence",
+    "Content-Type", "Content-Class", "Return-Path", "X-Auto-Response-Suppress", "X-Failed-Recipients",
+    *AUTO_REPLY,
+)  # fmt: skip
+
+
 def read_headers(
     pairs: Iterable[tuple[str, str]],
     ref: Ref,
@@ -80,10 +91,16 @@ def _signs(fields: dict[str, list[str]]) -> AutomaticSigns:
         auto_submitted=one_line(_first(fields, "auto-submitted")),
         list_id=one_line(_first(fields, "list-id")),
         list_unsubscribe=one_line(_first(fields, "list-unsubscribe")),
-        precedence=one_line(_first(fields, "precedence")),
+        list_post=one_line(_first(fields, "list-post")),
+        precedence=one_line(_first(fields, "precedence") or _first(fields, "x-precedence")),
         content_type=one_line(_first(fields, "content-type")),
         return_path=one_line(return_path[0]) if return_path else None,
         auto_response_suppress=one_line(_first(fields, "x-auto-response-suppress")),
+        auto_reply=one_line(
+            next(filter(None, (_first(fields, one.lower()) for one in AUTO_REPLY)), "")
+        ),
+        failed_recipients=one_line(_first(fields, "x-failed-recipients")),
+        content_class=one_line(_first(fields, "content-class")),
     )
 
 

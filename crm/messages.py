@@ -31,6 +31,7 @@ def parse(
         text=plain_text(found.html) if found.html else found.text,
         html=found.html,
         attachments=found.attachments,
+        calendar=found.calendar,
     )
 
 

@@ -122,6 +122,7 @@ class Content:
     text: str
     html: str
     attachments: tuple[Attachment, ...]
+    calendar: bool = False  # one of the parts that are no files is a calendar message (RFC 6047)
 
 
 def read(raw: bytes) -> Part:
@@ -159,13 +160,23 @@ def content(tree: Part) -> Content:
     """Text, HTML and attachments. Text parts that are no files are joined in their order."""
     shown: dict[str, list[str]] = {"text/plain": [], "text/html": []}
     files: list[Attachment] = []
+    calendar = False
     for part, must_show in _leaves(tree, True):
         file = part.disposition == "attachment" or part.filename
         if part.kind in shown and (must_show or not file):
             shown[part.kind].append(part.text)
         else:
             files.append(_attachment(part))
-    return Content("\n".join(shown["text/plain"]), "\n".join(shown["text/html"]), tuple(files))
+            calendar |= _is_calendar_message(part)
+    text, html = ("\n".join(shown[kind]) for kind in ("text/plain", "text/html"))
+    return Content(text, html, tuple(files), calendar)
+
+
+def _is_calendar_message(part: Part) -> bool:
+    """Whether a part is an invitation or an answer: a file of dates has no method, or is attached."""
+    if part.kind != "text/calendar" or part.disposition == "attachment":
+        return False
+    return bool(_tried(partial(part.get_param, "method")))
 
 
 def part_bytes(tree: Part, number: str) -> bytes | None:

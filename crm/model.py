@@ -138,6 +138,10 @@ class AutomaticSigns:
     content_type: str = ""
     return_path: str | None = None
     auto_response_suppress: str = ""
+    auto_reply: str = ""  # X-Autoreply, or what other programs write for it
+    failed_recipients: str = ""
+    content_class: str = ""
+    list_post: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,7 @@ class Message:
     html: str
     attachments: tuple[Attachment, ...] = ()
     size: int = 0
+    calendar: bool = False  # its body holds an invitation, or the answer to one
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from crm.database import OperationalError
-from crm.kinds import kind
+from crm.kinds import kind_of
 from crm.model import Context, Headers, Place, Ref, Verdict
 from crm.rules.decide import decide, refuse_by_place
 from crm.rules.turns import turned_by
@@ -226,7 +226,7 @@ class Settling:
         except Retry as error:
             return self._unreadable(headers.ref, error)
         self.failures = 0
-        return Logged(verdict, message, kind(message.headers), turned)
+        return Logged(verdict, message, kind_of(message), turned)
 
     def _gone(self, ref: Ref) -> Outcome:
         if self.attempts.get(ref.id, 0) + 1 >= GONE_ATTEMPTS:

@@ -15,14 +15,10 @@ from googleapiclient import discovery_cache
 from googleapiclient.discovery import build_from_document
 from googleapiclient.http import BatchHttpRequest, HttpRequest
 
+from crm.headers import FIELDS
+
 if TYPE_CHECKING:
     from googleapiclient._apis.gmail.v1 import GmailResource
-
-METADATA_HEADERS = (
-    "From", "Sender", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "In-Reply-To", "References",
-    "Auto-Submitted", "List-Id", "List-Unsubscribe", "Precedence", "Content-Type", "Return-Path",
-    "X-Auto-Response-Suppress",
-)  # fmt: skip
 
 _HISTORY_TYPES: Any = ["messageAdded", "labelAdded", "labelRemoved"]  # the stubs allow but one
 
@@ -81,7 +77,7 @@ class Api:
             userId="me",
             id=message,
             format="metadata",
-            metadataHeaders=list(METADATA_HEADERS),
+            metadataHeaders=list(FIELDS),
             fields=METADATA_FIELDS,
             prettyPrint=False,
         )

@@ -64,6 +64,7 @@ def message_of(message: Json, labels: Iterable[str], fetch: Fetch) -> Message:
             replace(file, size=sizes.get(file.part, file.size)) for file in content.attachments
         ),
         size=int(message.get("sizeEstimate", 0)),
+        calendar=content.calendar,
     )
 
 

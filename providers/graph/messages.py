@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+from crm.kinds import CALENDAR_CLASS
 from crm.messages import plain_text, read_headers
 from crm.model import Attachment, Content, Headers, Message, Place, Ref
 from crm.text import clean, one_line
@@ -20,6 +21,7 @@ LINK = "#microsoft.graph.referenceAttachment"
 _PLACEHOLDER = re.compile(
     r"(atp|safe attachments?) scan in progress\b.*", re.IGNORECASE | re.DOTALL
 )
+EVENT = "#microsoft.graph.eventMessage"  # what the types of invitations and answers begin with
 
 
 def ref_of(raw: Json) -> Ref:
@@ -125,6 +127,8 @@ def _pairs(raw: Json) -> Iterator[tuple[str, str]]:
     ]
     names = {name.lower() for name, _ in fields}
     yield from fields
+    if str(raw.get("@odata.type")).startswith(EVENT):
+        yield "Content-Class", CALENDAR_CLASS
     if "from" not in names:
         yield from ((name, value) for name, value in _made(raw) if name.lower() not in names)
     elif "bcc" not in names and raw.get("bccRecipients"):

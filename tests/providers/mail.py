@@ -290,6 +290,36 @@ def large() -> bytes:
     return with_file("large.bin", random.Random(1).randbytes(LARGE))
 
 
+AUTOMATIC = crlf("""
+Return-Path: <cleo@globex.test>
+From: Cleo <cleo@globex.test>
+To: ana@acme.test
+Subject: Out of office Re: Offer
+Date: Mon, 02 Mar 2026 08:59:00 +0000
+Message-ID: <away-1@globex.test>
+In-Reply-To: <offer-1@acme.test>
+Auto-Submitted: auto-replied (vacation)
+X-Autoreply: yes
+X-Precedence: auto_reply
+X-Auto-Response-Suppress: All
+X-Failed-Recipients: nobody@globex.test
+List-Post: NO
+Content-Class: urn:content-classes:message
+
+Away until Monday.
+""")
+
+X_AUTORESPOND = crlf("""
+From: cleo@globex.test
+To: ana@acme.test
+Subject: I got your mail
+Date: Mon, 02 Mar 2026 08:59:00 +0000
+Message-ID: <away-2@globex.test>
+X-Autorespond: I got your mail
+
+Thank you.
+""")
+
 SAMPLES = {
     "plain": PLAIN,
     "encoded headers": ENCODED_HEADERS,
@@ -302,5 +332,7 @@ SAMPLES = {
     "calendar": CALENDAR,
     "strange": STRANGE,
     "on behalf": ON_BEHALF,
+    "automatic reply": AUTOMATIC,
+    "autorespond": X_AUTORESPOND,
     "bare": BARE,
 }
