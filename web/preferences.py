@@ -6,7 +6,7 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from crm.addresses import normalise
-from crm.store import accounts
+from crm.store import accounts, never_log
 from crm.store import settings as account_settings
 from web.parts import parts
 from web.people import admin_only, me
@@ -18,7 +18,7 @@ _DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z
 def page() -> str:
     account = me().account_id
     with parts().database.read() as conn:
-        entries = accounts.never_log_rows(conn, account, me().id)
+        entries = never_log.rows(conn, account, me().id)
         domains = sorted(accounts.domains(conn, account))
         settings = account_settings.settings_of(conn, account)
     return render_template(
@@ -37,13 +37,13 @@ def add_never_log(whose: str) -> Response:
             "That is neither an address nor a domain. Examples: bob@example.com, example.com."
         )
     with parts().database.begin() as conn:
-        accounts.add_never_log(conn, me().account_id, _list_of(whose), entry, parts().clock())
+        never_log.add(conn, me().account_id, _list_of(whose), [entry], parts().clock())
     return _back(f"Mail from {entry} is not logged from now on.")
 
 
 def remove_never_log(whose: str, entry_id: int) -> Response:
     with parts().database.begin() as conn:
-        accounts.remove_never_log(conn, me().account_id, _list_of(whose), entry_id)
+        never_log.remove(conn, me().account_id, _list_of(whose), entry_id)
     return _back("The entry was removed.")
 
 

@@ -1,30 +1,22 @@
-"""Accounts, their people, domains, settings and Never Log lists."""
+"""Accounts, their people and their domains."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from os import urandom
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from crm.addresses import normalise
 from crm.database import alone
-from crm.model import NeverLog
 from crm.store import sql
-from crm.tables import Account, AccountDomain, NeverLogEntry
+from crm.tables import Account, AccountDomain
 from crm.tables import User as UserTable
 from infra.secrets import Secrets, digest
 
 _DIGEST_KEY = select(Account.digest_key).where(Account.id == bindparam("account"))
 _DOMAINS = select(AccountDomain.domain).where(sql.held(AccountDomain))
-_NEVER_LOG = (
-    select(NeverLogEntry.id, NeverLogEntry.user_id, NeverLogEntry.entry)
-    .where(
-        sql.held(NeverLogEntry),
-        or_(NeverLogEntry.user_id.is_(None), NeverLogEntry.user_id == bindparam("user")),
-    )
-    .order_by(NeverLogEntry.entry, NeverLogEntry.id)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +30,6 @@ class User:
     active: bool
     team_id: int | None
     visibility: str  # of the e-mails of theirs that are logged from now on
-
-
-@dataclass(frozen=True, slots=True)
-class NeverLogRow:
-    """An entry as the settings page shows it; `user_id` None: the account's own list."""
-
-    id: int
-    user_id: int | None
-    entry: str
 
 
 class Digests:
@@ -168,39 +151,16 @@ def add_domain(conn: Connection, account_id: int, domain: str) -> None:
     sql.add_missing(conn, AccountDomain, [row])
 
 
+def set_domains(conn: Connection, account_id: int, domains: Collection[str]) -> None:
+    """Make these the company's own domains, instead of any others."""
+    conn.execute(delete(AccountDomain).where(AccountDomain.account_id == account_id))
+    rows = [{"account_id": account_id, "domain": each} for each in sorted(domains)]
+    sql.add_missing(conn, AccountDomain, rows)
+
+
 def remove_domain(conn: Connection, account_id: int, domain: str) -> None:
     conn.execute(
         delete(AccountDomain).where(
             AccountDomain.account_id == account_id, AccountDomain.domain == domain
-        )
-    )
-
-
-def never_log(conn: Connection, account_id: int, user_id: int | None) -> NeverLog:
-    """The account's Never Log list together with the user's own."""
-    return NeverLog(frozenset(row.entry for row in never_log_rows(conn, account_id, user_id)))
-
-
-def never_log_rows(conn: Connection, account_id: int, user_id: int | None) -> list[NeverLogRow]:
-    rows = conn.execute(_NEVER_LOG, {"account": account_id, "user": user_id})
-    return [NeverLogRow(*row) for row in rows]
-
-
-def add_never_log(
-    conn: Connection, account_id: int, user_id: int | None, entry: str, now: datetime
-) -> None:
-    """Add an entry as written, to the user's list or (None) to the account's. Twice is once."""
-    row = {"account_id": account_id, "user_id": user_id, "entry": entry.strip().lower()}
-    sql.add_missing(conn, NeverLogEntry, [row | {"created_at": now}])
-
-
-def remove_never_log(conn: Connection, account_id: int, user_id: int | None, entry_id: int) -> None:
-    """Remove an entry from the list of this user (None: of the account)."""
-    owner = NeverLogEntry.user_id
-    conn.execute(
-        delete(NeverLogEntry).where(
-            NeverLogEntry.account_id == account_id,
-            owner.is_(None) if user_id is None else owner == user_id,
-            NeverLogEntry.id == entry_id,
         )
     )

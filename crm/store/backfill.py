@@ -8,7 +8,8 @@ from sqlalchemy import Connection, and_, or_, select
 
 from crm.addresses import listed
 from crm.model import Direction, NeverLog
-from crm.store import accounts, sql
+from crm.store import never_log as never_log_lists
+from crm.store import sql
 from crm.store.associations import associate
 from crm.tables import ContactAddress, Email, EmailContact, EmailPerson, Thread
 
@@ -47,7 +48,7 @@ def backfill(conn: Connection, account_id: int, addresses: Collection[str]) -> N
 
     @cache
     def never_log(owner_id: int | None) -> NeverLog:
-        return accounts.never_log(conn, account_id, owner_id)
+        return never_log_lists.listed(conn, account_id, owner_id)
 
     for some in sql.chunks(sorted(addresses)):
         rows = conn.execute(_STANDING, {"account": account_id, "some": some}).all()

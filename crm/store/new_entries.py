@@ -8,7 +8,8 @@ from sqlalchemy import Connection, insert
 
 from crm.addresses import listed
 from crm.model import Address, Direction, Headers, MailboxKind, NeverLog, Place
-from crm.store import accounts, sql
+from crm.store import never_log as never_log_lists
+from crm.store import sql
 from crm.store.associations import associate
 from crm.store.context import contacts_of
 from crm.store.mailbox_rows import Mailbox
@@ -107,7 +108,7 @@ def _contacts(
         on = {known[one] for one in them if one in known}
         for one in standing[identity] - them:
             if one in known:
-                never_log = never_log or accounts.never_log(
+                never_log = never_log or never_log_lists.listed(
                     conn, mailbox.account_id, mailbox.user_id
                 )
                 on |= set() if listed(one, never_log) else {known[one]}

@@ -1,12 +1,14 @@
 """An account's settings: what is stored over the defaults of `crm.model.AccountSettings`."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from crm.model import AccountSettings, Switches
-from crm.store import sql
+from crm.settings_input import OWN_DOMAINS, Value
+from crm.store import accounts, sql
 from crm.tables import Setting
 
 SWITCHES = {each.name: each.default for each in fields(Switches)}
@@ -23,9 +25,17 @@ def settings_of(conn: Connection, account_id: int) -> AccountSettings:
     return AccountSettings(switches=Switches(**switches), **plain)
 
 
-def set_setting(
-    conn: Connection, account_id: int, name: str, value: bool | int | str | tuple[str, ...]
-) -> None:
+def change(conn: Connection, account_id: int, values: Mapping[str, Value]) -> None:
+    """Store several settings that `crm.settings_input` has read, the own domains among them."""
+    for name, value in values.items():
+        if name == OWN_DOMAINS:
+            assert isinstance(value, tuple)
+            accounts.set_domains(conn, account_id, value)
+        else:
+            set_setting(conn, account_id, name, value)
+
+
+def set_setting(conn: Connection, account_id: int, name: str, value: Value) -> None:
     """Store one setting. Raises ValueError for a name or a type that no setting has."""
     default = {**SWITCHES, **PLAIN}.get(name)
     if default is None or type(value) is not type(default):

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 
 from crm import guard
 from crm.model import Folder, Ref, Visibility, WatchState
-from crm.store import accounts, companies, contacts, deals, journal, mailboxes, teams
+from crm.store import accounts, companies, contacts, deals, journal, mailboxes, never_log, teams
 from crm.store import settings as account_settings
 from crm.store.outcomes import Later, Run
 from crm.store.visibility import Viewer
@@ -20,7 +20,7 @@ from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
 MODULES = ("accounts", "again", "companies", "contacts", "context", "deals", "journal", "mailboxes",
-           "people", "previews", "runs", "settle", "teams", "timeline", "visibility",
+           "never_log", "people", "previews", "runs", "settle", "teams", "timeline", "visibility",
            "watching")  # fmt: skip
 MARK = "secretb"  # in every text of the account that must stay unseen
 
@@ -101,7 +101,7 @@ def victim(database, secrets, now):
         company = companies.ensure(conn, world.account, MARK, f"{MARK}.test")
         accounts.add_domain(conn, world.account, f"{MARK}.test")
         account_settings.set_setting(conn, world.account, "log_label", MARK)
-        accounts.add_never_log(conn, world.account, None, f"{MARK}.example", now)
+        never_log.add(conn, world.account, None, [f"{MARK}.example"], now)
         mailboxes.set_folders(conn, world.account, mailbox.id, [Folder(MARK, MARK, "inbox")])
         watch = WatchState(MARK, MARK, now, MARK)
         mailboxes.set_watches(conn, mailbox, [watch], now, now)
@@ -153,7 +153,7 @@ def arguments(victim, stranger):
         "refs": [Ref("p1")], "message_ids": ["m1@mail.test"], "message_digests": ["00"],
         "message_digest": digest,
         "address": f"zoe@{MARK}.test", "addresses": [f"eve@{MARK}.test"], "people": [],
-        "domain": f"{MARK}.test", "name": "log_label", "value": "mine", "entry": "mine.test",
+        "domain": f"{MARK}.test", "name": "log_label", "value": "mine", "entry": "mine.test", "entries": ["mine.test"], "domains": ["mine.test"],
         "user": accounts.NewUser("x@y.test"), "new": new, "cause": "revoked", "fresh": a_token(now),
         "version": 1, "followed": [], "states": [], "renew_at": now, "when": now, "cursor": "zz",
         "next_wake": now, "until": now, "since": now - timedelta(days=1), "limit": 5,

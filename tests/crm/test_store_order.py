@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import func, select
 
 from crm.model import Address, Kind, Verdict
-from crm.store import accounts, companies, contacts, timeline
+from crm.store import companies, contacts, never_log, timeline
 from crm.store.outcomes import Logged
 from crm.tables import Base, Thread
 from tests.crm.store_world import ZOE, message_id
@@ -70,7 +70,7 @@ def test_a_root_whose_recipient_becomes_a_contact_appears_on_their_company(world
 def test_a_contact_on_a_never_log_list_gains_nothing(world):
     ana = world.mailbox()
     with world.database.begin() as conn:
-        accounts.add_never_log(conn, world.account, ana.user_id, PIA, world.now)
+        never_log.add(conn, world.account, ana.user_id, [PIA], world.now)
     world.settle(ana, cc(world.sent(1), PIA))
     pia = world.contact(PIA)
     world.settle(ana, cc(world.sent(2), PIA))

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from crm.model import AccountSettings, Address, Place, Ref, Switches
-from crm.store import accounts, companies, contacts, deals, journal, paging, timeline
+from crm.store import accounts, companies, contacts, deals, journal, never_log, paging, timeline
 from crm.store import settings as account_settings
 from crm.store.outcomes import Refused
 from tests.crm.store_world import ZOE, World
@@ -62,21 +62,19 @@ def test_never_log_lists_are_the_accounts_and_the_users_own(world):
     ana, ben = world.user("ana@acme.test"), world.user("ben@acme.test")
     with world.database.begin() as conn:
         for _ in range(2):
-            accounts.add_never_log(conn, world.account, None, "Bank.test", world.now)
-            accounts.add_never_log(conn, world.account, ana, "mum@home.test", world.now)
-        assert accounts.never_log(conn, world.account, ana).entries == {
+            never_log.add(conn, world.account, None, ["bank.test"], world.now)
+            never_log.add(conn, world.account, ana, ["mum@home.test"], world.now)
+        assert never_log.listed(conn, world.account, ana).entries == {
             "bank.test",
             "mum@home.test",
         }
-        assert accounts.never_log(conn, world.account, ben).entries == {"bank.test"}
-        (mine,) = (
-            each for each in accounts.never_log_rows(conn, world.account, ana) if each.user_id
-        )
-        accounts.remove_never_log(conn, world.account, ben, mine.id)
-        accounts.remove_never_log(conn, world.account, None, mine.id)
-        assert len(accounts.never_log_rows(conn, world.account, ana)) == 2
-        accounts.remove_never_log(conn, world.account, ana, mine.id)
-        assert accounts.never_log(conn, world.account, ana).entries == {"bank.test"}
+        assert never_log.listed(conn, world.account, ben).entries == {"bank.test"}
+        (mine,) = (each for each in never_log.rows(conn, world.account, ana) if each.user_id)
+        never_log.remove(conn, world.account, ben, mine.id)
+        never_log.remove(conn, world.account, None, mine.id)
+        assert len(never_log.rows(conn, world.account, ana)) == 2
+        never_log.remove(conn, world.account, ana, mine.id)
+        assert never_log.listed(conn, world.account, ana).entries == {"bank.test"}
 
 
 def test_an_address_belongs_to_one_contact(world):

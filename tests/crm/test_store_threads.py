@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from crm.model import Address, MailboxKind, Ref
-from crm.store import accounts, companies, contacts, deals, settle, timeline
+from crm.store import accounts, companies, contacts, deals, never_log, settle, timeline
 from crm.store import settings as account_settings
 from crm.tables import (
     EmailAssociation,
@@ -80,8 +80,8 @@ def test_the_context_of_a_message_holds_what_concerns_it(world):
         accounts.add_domain(conn, world.account, "acme.test")
         account_settings.set_setting(conn, world.account, "log_internal", True)
         account_settings.set_setting(conn, world.account, "bcc_address", "log@acme.test")
-        accounts.add_never_log(conn, world.account, None, "bank.test", world.now)
-        accounts.add_never_log(conn, world.account, ana.user_id, "mum@home.test", world.now)
+        never_log.add(conn, world.account, None, ["bank.test"], world.now)
+        never_log.add(conn, world.account, ana.user_id, ["mum@home.test"], world.now)
     mine = world.reply(2, None).message.headers
     other = world.reply(3, None, "who@x.test", answers=9).message.headers
     with world.database.read() as conn:

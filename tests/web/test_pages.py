@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from crm.store import accounts, contacts, mailboxes
+from crm.store import accounts, contacts, mailboxes, never_log
 from crm.store import settings as account_settings
 from providers import causes
 from providers.client import Retry
@@ -252,7 +252,7 @@ def test_never_log_lists(ana, ben, company, database):
     assert "*.spam.test" in ben.get("/settings").text
     assert "mum@home.test" not in ana.get("/settings").text
     with database.read() as conn:
-        rows = accounts.never_log_rows(conn, company.account, company.world.users["ben@acme.test"])
+        rows = never_log.rows(conn, company.account, company.world.users["ben@acme.test"])
     by_entry = {row.entry: row.id for row in rows}
     ana.post(f"/settings/never-log/own/{by_entry['mum@home.test']}")
     assert "mum@home.test" in ben.get("/settings").text
@@ -271,9 +271,7 @@ def test_never_log_lists(ana, ben, company, database):
 def test_a_never_log_entry_is_checked(ana, company, database, entry, stored):
     ana.post("/settings/never-log/own", {"entry": entry})
     with database.read() as conn:
-        kept = accounts.never_log(
-            conn, company.account, company.world.users["ana@acme.test"]
-        ).entries
+        kept = never_log.listed(conn, company.account, company.world.users["ana@acme.test"]).entries
     assert kept == ({stored} if stored else set())
 
 
