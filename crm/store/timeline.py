@@ -4,6 +4,7 @@ what the viewer may see, and nothing that tells of the rest."""
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 from sqlalchemy.sql import Select
@@ -75,32 +76,61 @@ class WholeEmail:
     html: str
 
 
+class On(StrEnum):
+    """Whose timeline."""
+
+    CONTACT = "contact"
+    COMPANY = "company"
+    DEAL = "deal"
+
+
 def of_contact(
     conn: Connection, viewer: Viewer, contact_id: int, after: str = "", limit: int = 20
 ) -> Page[ThreadRow]:
     """A page of the contact's threads, newest first. Raises paging.WrongCursor."""
-    theirs = (
-        select(EmailContact.email_id)
-        .where(EmailContact.account_id == viewer.account_id, EmailContact.contact_id == contact_id)
-        .scalar_subquery()
-    )
-    return _page(conn, viewer, Email.id.in_(theirs), after, limit)
+    return _page(conn, viewer, _standing(viewer, On.CONTACT, contact_id), after, limit)
 
 
 def of_company(
     conn: Connection, viewer: Viewer, company_id: int, after: str = "", limit: int = 20
 ) -> Page[ThreadRow]:
     """A page of the threads associated with a company. Raises paging.WrongCursor."""
-    threads = associations.threads_of_company(viewer.account_id, company_id)
-    return _page(conn, viewer, Email.thread_id.in_(threads), after, limit)
+    return _page(conn, viewer, _standing(viewer, On.COMPANY, company_id), after, limit)
 
 
 def of_deal(
     conn: Connection, viewer: Viewer, deal_id: int, after: str = "", limit: int = 20
 ) -> Page[ThreadRow]:
     """A page of the threads associated with a deal. Raises paging.WrongCursor."""
-    threads = associations.threads_of_deal(viewer.account_id, deal_id)
-    return _page(conn, viewer, Email.thread_id.in_(threads), after, limit)
+    return _page(conn, viewer, _standing(viewer, On.DEAL, deal_id), after, limit)
+
+
+def entries(
+    conn: Connection, viewer: Viewer, on: On, row_id: int, after: str = "", limit: int = 50
+) -> Page[EmailRow]:
+    """A page of the e-mails on a timeline one by one, newest first. Raises paging.WrongCursor."""
+    query = (
+        _shown(viewer)
+        .where(_standing(viewer, on, row_id))
+        .order_by(Email.sent_at.desc(), Email.id.desc())
+        .limit(limit + 1)
+    )
+    if after:
+        query = query.where(paging.after(after, Email.sent_at, Email.id))
+    rows = _dress(conn, viewer.account_id, conn.execute(query).all())
+    return paging.page(rows, limit, [paging.cursor(row.sent_at, row.id) for row in rows])
+
+
+def _standing(viewer: Viewer, on: On, row_id: int) -> ColumnElement[bool]:
+    """Whether an e-mail stands on this timeline."""
+    if on is On.COMPANY:
+        return Email.thread_id.in_(associations.threads_of_company(viewer.account_id, row_id))
+    if on is On.DEAL:
+        return Email.thread_id.in_(associations.threads_of_deal(viewer.account_id, row_id))
+    theirs = select(EmailContact.email_id).where(
+        EmailContact.account_id == viewer.account_id, EmailContact.contact_id == row_id
+    )
+    return Email.id.in_(theirs.scalar_subquery())
 
 
 def email(conn: Connection, viewer: Viewer, email_id: int) -> WholeEmail | None:

@@ -15,6 +15,7 @@ from crm.model import Folder, Ref, Visibility, WatchState
 from crm.store import accounts, companies, contacts, deals, journal, mailboxes, never_log, teams
 from crm.store import settings as account_settings
 from crm.store.outcomes import Later, Run
+from crm.store.timeline import On
 from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
@@ -145,7 +146,7 @@ def arguments(victim, stranger):
     return {
         "account_id": stranger.account, "mailbox": mailbox, "mailbox_id": theirs.id,
         "run": Run(mailbox, "run", TTL, victim.secrets), "token": "run", "ttl": TTL, "now": now,
-        "user_id": theirs.user_id, "contact_id": zoe.id, "contact_ids": [zoe.id],
+        "user_id": theirs.user_id, "contact_id": zoe.id, "on": On.CONTACT, "row_id": zoe.id, "contact_ids": [zoe.id],
         "company_id": zoe.company.id, "company_ids": [zoe.company.id], "is_open": False, "deal_id": deal.id, "email_id": email_id, "thread_id": 1,
         "journal_id": rows[0].id, "journal_ids": [row.id for row in rows], "entry_id": 1,
         "mailbox_ids": [theirs.id], "reason": "late-root", "secrets": victim.secrets,

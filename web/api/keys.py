@@ -7,6 +7,7 @@ from flask import g, request
 from crm.model import Scope
 from crm.store import api_keys
 from crm.store.api_keys import KeyRow
+from crm.store.visibility import Viewer
 from web.api.problems import Problem
 from web.parts import parts
 
@@ -37,3 +38,9 @@ def require(read: Scope, write: Scope) -> None:
 def caller() -> KeyRow:
     """The key of this request; only behind `require`."""
     return cast(KeyRow, g.api_key)
+
+
+def viewer() -> Viewer:
+    """What the caller may see of logged e-mail: what everyone may, or all of it."""
+    key = caller()
+    return Viewer(key.account_id, sees_all=Scope.RESTRICTED in key.scopes)

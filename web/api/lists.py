@@ -1,6 +1,7 @@
 """Lists: `{"items": [...], "next": cursor or null}`, asked for with `cursor` and `limit`."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 import marshmallow as ma
@@ -21,14 +22,15 @@ class Window(ma.Schema):
     limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(1, MOST))
 
 
-def listed(item: type[ma.Schema]) -> ma.Schema:
+@cache  # one schema has one name in the document
+def listed(item: type[ma.Schema]) -> type[ma.Schema]:
     """The schema of a page of `item`."""
     fields: dict[str, Any] = {
         "items": ma.fields.List(ma.fields.Nested(item), required=True),
         "next": ma.fields.String(required=True, allow_none=True),
     }
     name = item.__name__.removesuffix("Schema")
-    return ma.Schema.from_dict(fields, name=f"{name}List")()
+    return ma.Schema.from_dict(fields, name=f"{name}List")
 
 
 def answer(ask: Callable[[], Page[T]], shape: Callable[[T], dict[str, Any]]) -> dict[str, Any]:

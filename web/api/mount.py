@@ -6,11 +6,13 @@ from flask import Flask
 from flask_smorest import Api, Blueprint
 
 from crm.model import Scope
-from web.api import contacts, explain, keys, mailboxes, problems
+from web.api import contacts, emails, explain, keys, mailboxes, problems, timelines
 from web.security import csrf
 
 RESOURCES: tuple[tuple[Blueprint, Scope, Scope], ...] = (  # resource, scope to read, to write
     (contacts.blueprint, Scope.READ, Scope.WRITE),
+    (timelines.blueprint, Scope.READ, Scope.WRITE),
+    (emails.blueprint, Scope.READ, Scope.WRITE),
     (mailboxes.blueprint, Scope.READ, Scope.WRITE),
     (explain.blueprint, Scope.JOURNAL, Scope.JOURNAL),
 )
