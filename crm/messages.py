@@ -32,6 +32,7 @@ def parse(
         html=found.html,
         attachments=found.attachments,
         calendar=found.calendar,
+        plain=found.text,
     )
 
 

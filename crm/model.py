@@ -190,8 +190,9 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A whole message. `text` is the plain text, made from `html` where `html` is not ''. `size` is
-    that of all of it in bytes, as the provider says (0: it does not)."""
+    """A whole message. `text` is the plain text, made from `html` where `html` is not ''; `plain` is
+    the text that stood beside the HTML, where the provider gives it. `size` is that of all of it in
+    bytes, as the provider says (0: it does not)."""
 
     headers: Headers
     text: str
@@ -199,6 +200,7 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     size: int = 0
     calendar: bool = False  # its body holds an invitation, or the answer to one
+    plain: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def message_of(message: Json, labels: Iterable[str], fetch: Fetch) -> Message:
         ),
         size=int(message.get("sizeEstimate", 0)),
         calendar=content.calendar,
+        plain=content.text,
     )
 
 
