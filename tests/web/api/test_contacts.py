@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.web.api.conftest import both
+
 WRONG = [
     ({"name": "Maria"}, 422, "emails"),
     ({"emails": []}, 422, "emails"),
@@ -13,6 +15,7 @@ WRONG = [
 ]
 
 
+@both
 def test_a_contact_is_added_found_changed_and_removed(program):
     made = program.post("/contacts", 201, name="Maria Rossi", emails=["Maria@Globex.test"])
     assert made == {
@@ -76,6 +79,19 @@ def test_a_wrong_window_is_explained(program, query):
     assert next(iter(query)) in str(program.get("/contacts", status, **query))
 
 
+ODD = ["a\0b", "\ud800", "x" * 150, "'; DROP TABLE contact; --", "%", "_"]
+
+
+@both
+def test_odd_text_breaks_nothing(program):
+    for number, odd in enumerate(ODD):
+        made = program.post("/contacts", 201, name=odd, emails=[f"odd{number}@globex.test"])
+        assert program.get(f"/contacts/{made['id']}")["id"] == made["id"]
+        program.get("/contacts", q=odd.encode("utf-8", "replace").decode())
+        program.get("/contacts", email=odd.encode("utf-8", "replace").decode())
+
+
+@both
 def test_a_removed_contact_takes_the_mail_along_that_nobody_else_has(program, company):
     company.connect("ana@acme.test")
     maria = company.contact("Maria", "maria@globex.test")

@@ -6,6 +6,7 @@ from sqlalchemy import update
 from crm.model import Scope, Visibility
 from crm.store import companies, contacts, deals
 from crm.tables import Email
+from tests.web.api.conftest import both
 
 FIELDS = {
     "id", "direction", "subject", "from", "to", "cc", "sent_at", "logged_at", "kind", "thread_id",
@@ -50,6 +51,7 @@ def test_a_timeline_has_the_newest_first_with_every_field(program, maria):
     assert found[0]["thread_id"] == found[1]["thread_id"]
 
 
+@both
 def test_companies_and_deals_have_the_same_timeline(program, maria):
     contact = program.get(f"/contacts/{maria}/timeline")
 
@@ -57,6 +59,7 @@ def test_companies_and_deals_have_the_same_timeline(program, maria):
     assert program.get("/deals/1/timeline") == contact
 
 
+@both
 def test_a_timeline_goes_on_where_the_last_page_ended(program, maria):
     first = program.get(f"/contacts/{maria}/timeline", limit=1)
     rest = program.get(f"/contacts/{maria}/timeline", limit=1, cursor=first["next"])
