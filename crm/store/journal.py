@@ -1,9 +1,10 @@
 """The journal as people read it, and how long it is kept."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
 
 from crm.store import paging, sql
 from crm.store.paging import Page
@@ -27,12 +28,13 @@ class Entry:
     rule: str
     decided_at: datetime
     email_id: int | None
+    turned_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which rows to show; empty fields do not narrow. `sender` is a part of the address, times are
-    those of `Entry.at`."""
+    """Which rows to show; empty fields do not narrow. `sender` is a part of the address, or several
+    with white space between: any of them. Times are those of `Entry.at`."""
 
     sender: str = ""
     rule: str = ""
@@ -41,12 +43,17 @@ class Filter:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
-    """How many messages of one day (UTC, ISO date) got one verdict."""
+NO_FILTER = Filter()
 
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many messages of one mailbox and one day (UTC, ISO date) a rule decided so."""
+
+    mailbox_id: int
     day: str
     verdict: str
+    rule: str
     number: int
 
 
@@ -61,7 +68,9 @@ _COLUMNS = (
     JournalRow.rule,
     JournalRow.decided_at,
     JournalRow.email_id,
+    JournalRow.turned_by,
 )
+_MOST_WORDS = 20
 
 
 def rows(
@@ -73,23 +82,42 @@ def rows(
     limit: int = 50,
 ) -> Page[Entry]:
     """Rows of one mailbox, newest first. Raises paging.WrongCursor for a wrong `after`."""
+    return rows_of(conn, account_id, [mailbox_id], wanted, after, limit)
+
+
+def rows_of(
+    conn: Connection,
+    account_id: int,
+    mailbox_ids: Collection[int],
+    wanted: Filter,
+    after: str = "",
+    limit: int = 50,
+) -> Page[Entry]:
+    """Rows of several mailboxes together, newest first. Raises paging.WrongCursor."""
     table = JournalRow
-    query = select(*_COLUMNS).where(table.account_id == account_id, table.mailbox_id == mailbox_id)
-    if wanted.sender:
-        query = query.where(table.sender.contains(wanted.sender.strip().lower(), autoescape=True))
-    if wanted.rule:
-        query = query.where(table.rule == wanted.rule)
-    if wanted.verdict:
-        query = query.where(table.verdict == wanted.verdict)
-    if wanted.since:
-        query = query.where(table.at >= wanted.since)
-    if wanted.until:
-        query = query.where(table.at < wanted.until)
+    query = select(*_COLUMNS).where(
+        table.account_id == account_id, table.mailbox_id.in_(sorted(mailbox_ids))
+    )
+    query = query.where(*_narrowed(wanted))
     if after:
         query = query.where(paging.after(after, table.at, table.id))
     query = query.order_by(table.at.desc(), table.id.desc()).limit(limit + 1)
     found = [Entry(**row._asdict()) for row in conn.execute(query)]
     return paging.page(found, limit, [paging.cursor(each.at, each.id) for each in found])
+
+
+def _narrowed(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    table = JournalRow
+    if words := wanted.sender.lower().split()[:_MOST_WORDS]:
+        yield or_(*(table.sender.contains(word, autoescape=True) for word in words))
+    if wanted.rule:
+        yield table.rule == wanted.rule
+    if wanted.verdict:
+        yield table.verdict == wanted.verdict
+    if wanted.since:
+        yield table.at >= wanted.since
+    if wanted.until:
+        yield table.at < wanted.until
 
 
 def row(conn: Connection, account_id: int, journal_id: int) -> Entry | None:
@@ -118,20 +146,32 @@ def of_message(
     return Entry(**found._asdict()) if found else None
 
 
-def days(conn: Connection, account_id: int, mailbox_id: int, since: datetime) -> list[Day]:
-    """Counts by day and verdict since then, newest day first."""
+def counts(
+    conn: Connection,
+    account_id: int,
+    mailbox_ids: Collection[int],
+    since: datetime,
+    wanted: Filter = NO_FILTER,
+) -> list[Count]:
+    """How many messages each mailbox brought since then, by day, verdict and rule, oldest day
+    first."""
     table = JournalRow
     as_text = func.strftime("%Y-%m-%d", table.at)
     if conn.dialect.name == "postgresql":
         as_text = func.to_char(func.timezone("UTC", table.at), "YYYY-MM-DD")
     day = as_text.label("day")
     query = (
-        select(day, table.verdict, func.count())
-        .where(table.account_id == account_id, table.mailbox_id == mailbox_id, table.at >= since)
-        .group_by(day, table.verdict)
-        .order_by(day.desc(), table.verdict)
+        select(table.mailbox_id, day, table.verdict, table.rule, func.count())
+        .where(
+            table.account_id == account_id,
+            table.mailbox_id.in_(sorted(mailbox_ids)),
+            table.at >= since,
+            *_narrowed(wanted),
+        )
+        .group_by(table.mailbox_id, day, table.verdict, table.rule)
+        .order_by(day, table.mailbox_id, table.verdict, table.rule)
     )
-    return [Day(*row) for row in conn.execute(query)]
+    return [Count(*row) for row in conn.execute(query)]
 
 
 def given_up(conn: Connection, account_id: int) -> dict[int, int]:

@@ -190,15 +190,15 @@ def _page(
     )
     for each in _dress(conn, viewer.account_id, conn.execute(shown).all()):
         by_thread.setdefault(each.thread_id, []).append(each)
-    subjects = _subjects(conn, viewer, ids)
+    named = subjects(conn, viewer, ids)
     rows = [
-        ThreadRow(row.id, subjects.get(row.id, ""), row.newest_at, tuple(by_thread.get(row.id, ())))
+        ThreadRow(row.id, named.get(row.id, ""), row.newest_at, tuple(by_thread.get(row.id, ())))
         for row in threads
     ]
     return paging.page(rows, limit, [paging.cursor(row.newest_at, row.id) for row in rows])
 
 
-def _subjects(conn: Connection, viewer: Viewer, thread_ids: list[int]) -> dict[int, str]:
+def subjects(conn: Connection, viewer: Viewer, thread_ids: Collection[int]) -> dict[int, str]:
     """The subject of the root, else of the oldest e-mail, that the viewer may see of each thread."""
     is_root = (Email.identity == Thread.root_identity).label("is_root")
     query = (

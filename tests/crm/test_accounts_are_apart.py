@@ -20,9 +20,9 @@ from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "companies", "contacts", "context", "deals", "journal", "mailboxes",
-           "never_log", "people", "previews", "runs", "settle", "teams", "timeline", "visibility",
-           "watching")  # fmt: skip
+MODULES = ("accounts", "again", "companies", "contacts", "context", "deals", "journal",
+           "journal_facts", "mailboxes", "never_log", "people", "previews", "runs", "settle",
+           "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 MARK = "secretb"  # in every text of the account that must stay unseen
 
 
@@ -147,7 +147,7 @@ def arguments(victim, stranger):
         "account_id": stranger.account, "mailbox": mailbox, "mailbox_id": theirs.id,
         "run": Run(mailbox, "run", TTL, victim.secrets), "token": "run", "ttl": TTL, "now": now,
         "user_id": theirs.user_id, "contact_id": zoe.id, "on": On.CONTACT, "row_id": zoe.id, "contact_ids": [zoe.id],
-        "company_id": zoe.company.id, "company_ids": [zoe.company.id], "is_open": False, "deal_id": deal.id, "email_id": email_id, "thread_id": 1,
+        "company_id": zoe.company.id, "company_ids": [zoe.company.id], "is_open": False, "deal_id": deal.id, "email_id": email_id, "thread_id": 1, "thread_ids": [1],
         "journal_id": rows[0].id, "journal_ids": [row.id for row in rows], "entry_id": 1,
         "mailbox_ids": [theirs.id], "reason": "late-root", "secrets": victim.secrets,
         "outcomes": [stranger.sent(1)], "headers": [stranger.sent(1).message.headers],

@@ -220,14 +220,35 @@ def test_the_journal_is_read_by_sender_rule_verdict_and_time(world):
         first = journal.rows(conn, world.account, ana.id, journal.Filter(), limit=3)
         rest = journal.rows(conn, world.account, ana.id, journal.Filter(), first.next, 3)
         one = journal.row(conn, world.account, first.items[0].id)
-        days = journal.days(conn, world.account, ana.id, world.now)
+        counts = journal.counts(conn, world.account, [ana.id], world.now)
     assert [row.provider_id for row in rest.items] == ["j"]
     assert rest.next == ""
     assert one == first.items[0]
-    assert [(each.day, each.verdict, each.number) for each in days] == [
-        ("2026-03-02", "logged", 1),
-        ("2026-03-02", "refused", 3),
+    assert [(each.day, each.verdict, each.rule, each.number) for each in counts] == [
+        ("2026-03-02", "logged", "sent-bcc", 1),
+        ("2026-03-02", "refused", "junk", 1),
+        ("2026-03-02", "refused", "unknown-sender", 1),
+        ("2026-03-02", "refused", "unknown-thread", 1),
     ]
+
+
+def test_journals_of_several_mailboxes_are_read_together(world):
+    ana, ben = world.mailbox(), world.mailbox("ben@acme.test")
+    world.settle(ana, world.refused(2, "unknown-sender", "eve@x.test"))
+    world.settle(ben, world.refused(3, "unknown-thread", "eve.two@y.test"))
+    world.settle(ben, world.refused(4, "unknown-thread", "zed@z.test"))
+
+    with world.database.read() as conn:
+        wanted = journal.Filter(sender="EVE@ @y.test")
+        page = journal.rows_of(conn, world.account, [ana.id, ben.id], wanted)
+        nobody = journal.rows_of(conn, world.account, [], journal.Filter())
+        counted = journal.counts(conn, world.account, [ben.id], world.now, wanted)
+    assert [(row.mailbox_id, row.provider_id) for row in page.items] == [
+        (ben.id, "p3"),
+        (ana.id, "p2"),
+    ]
+    assert nobody.items == ()
+    assert [(each.mailbox_id, each.number) for each in counted] == [(ben.id, 1)]
 
 
 def test_the_journal_is_kept_for_a_while(world):
