@@ -9,7 +9,7 @@ from crm.addresses import listed
 from crm.journal_model import About, Listed, Words
 from crm.journal_words import words
 from crm.model import NeverLog, VerdictKind
-from crm.store import accounts, journal_facts, waiting
+from crm.store import journal_facts, never_log, waiting
 from crm.store import settings as account_settings
 from crm.store.journal import Entry
 from crm.store.journal_facts import Answered
@@ -82,7 +82,7 @@ def _listed(
     entries = [each for each in entries if each.rule == "never-log"]
     found: dict[int, tuple[Listed, ...]] = {}
     for user_id in {box[each.mailbox_id].user_id for each in entries}:
-        rows = accounts.never_log_rows(conn, account_id, user_id)
+        rows = never_log.rows(conn, account_id, user_id)
         on_list = [(Listed(row.id, row.entry, row.user_id is not None), row.entry) for row in rows]
         theirs = [each for each in entries if box[each.mailbox_id].user_id == user_id]
         people = {

@@ -5,7 +5,7 @@ import pytest
 from crm.journal_lines import lines
 from crm.journal_model import Do
 from crm.model import Ref, Visibility
-from crm.store import accounts, journal, visibility, waiting
+from crm.store import journal, never_log, visibility, waiting
 from crm.store.outcomes import Later
 from tests.crm.store_world import ZOE
 
@@ -55,9 +55,9 @@ def test_a_thread_that_may_not_be_seen_is_not_named(world, ana):
 
 def test_the_never_log_entries_that_match_are_named(world, ana):
     with world.database.begin() as conn:
-        accounts.add_never_log(conn, world.account, None, "*.x.test", world.now)
-        accounts.add_never_log(conn, world.account, None, "x.test", world.now)
-        accounts.add_never_log(conn, world.account, ana.user_id, EVE, world.now)
+        never_log.add(conn, world.account, None, ["*.x.test"], world.now)
+        never_log.add(conn, world.account, None, ["x.test"], world.now)
+        never_log.add(conn, world.account, ana.user_id, [EVE], world.now)
     world.settle(ana, world.refused(2, "never-log", EVE), world.refused(3, "never-log", ZOE))
     found = told(world, ana)
     assert "eve@x.test (your own list), x.test (the list of your company)" in (
@@ -68,7 +68,7 @@ def test_the_never_log_entries_that_match_are_named(world, ana):
 
 def test_the_contact_of_the_thread_may_be_the_one_who_is_listed(world, ana):
     with world.database.begin() as conn:
-        accounts.add_never_log(conn, world.account, None, ZOE, world.now)
+        never_log.add(conn, world.account, None, [ZOE], world.now)
     world.settle(ana, world.refused(2, "never-log", EVE))
     assert ZOE in told(world, ana)["p2"].words.sentence
 
