@@ -26,6 +26,8 @@ from web import (
     security,
     shell,
     signin,
+    staff,
+    visibility,
 )
 from web.api import mount, problems
 from web.parts import NAME, Clock, OpenClient, Parts, utc_now
@@ -72,6 +74,14 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (  # path, endpoint
     ("/emails/<int:email_id>/body", "email_body", emails.body, GET),
     ("/emails/<int:email_id>/body", "email_pictures", emails.body_with_pictures, POST),
     ("/emails/<int:email_id>/whole", "email_whole", emails.whole, GET),
+    ("/emails/<int:email_id>/visibility", "restrict_email", visibility.restrict, POST),
+    ("/settings/visibility", "visibility", visibility.page, GET),
+    ("/settings/visibility", "save_visibility", visibility.save, POST),
+    ("/settings/people", "staff", staff.page, GET),
+    ("/settings/people/<int:user_id>", "change_person", staff.change, POST),
+    ("/settings/people/<int:user_id>/active", "person_active", staff.set_active, POST),
+    ("/settings/teams", "add_team", staff.add_team, POST),
+    ("/settings/teams/<int:team_id>/remove", "remove_team", staff.remove_team, POST),
     ("/settings", "preferences", preferences.page, GET),
     ("/settings", "save_preferences", preferences.save, POST),
     ("/settings/never-log/<whose>", "add_never_log", preferences.add_never_log, POST),

@@ -42,7 +42,11 @@ def register(app: Flask) -> None:
     app.template_filter("when")(_when)
     app.template_filter("initials")(initials)
     app.template_filter("size")(size)
-    app.jinja_env.globals["frame_flags"] = FRAME_FLAGS
+    app.jinja_env.globals.update(
+        frame_flags=FRAME_FLAGS,
+        decides=lambda email: me().decides(email),
+        in_team=lambda: me().user.team_id is not None,
+    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from crm.addresses import normalise
 from crm.database import alone
 from crm.store import sql
-from crm.tables import Account, AccountDomain
+from crm.tables import Account, AccountDomain, Team
 from crm.tables import User as UserTable
 from infra.secrets import Secrets, digest
 
@@ -131,6 +131,12 @@ def users(conn: Connection, account_id: int) -> list[User]:
     """Everybody in the account, by address."""
     query = select(*_USER).where(UserTable.account_id == account_id).order_by(UserTable.address)
     return [User(*row) for row in conn.execute(query)]
+
+
+def team_name(conn: Connection, account_id: int, team_id: int | None) -> str:
+    """The name of a team, '' for none."""
+    query = select(Team.name).where(Team.account_id == account_id, Team.id == team_id)
+    return conn.scalar(query) or ""
 
 
 def set_password(conn: Connection, account_id: int, user_id: int, password_hash: str) -> None:

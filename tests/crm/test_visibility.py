@@ -256,3 +256,19 @@ def test_new_e_mails_are_seen_by_whom_their_owner_wants(office):
         assert timeline.email(conn, office.viewer(BEN), made) is None
         assert timeline.email(conn, office.viewer(ANA), made) is not None
         assert timeline.email(conn, office.viewer(EVE), office.ids[OPEN]) is not None
+
+
+def test_somebody_stays_an_admin_who_can_sign_in(office):
+    world = office.world
+    ana, eve = world.user(ANA), world.user(EVE)
+    with world.database.begin() as conn:
+        for user_id in (ana, eve):
+            teams.set_role(conn, world.account, user_id, "admin")
+        teams.set_active(conn, world.account, eve, False)
+        with pytest.raises(teams.LastAdmin):
+            teams.set_active(conn, world.account, ana, False)
+        with pytest.raises(teams.LastAdmin):
+            teams.set_role(conn, world.account, ana, "member")
+        teams.set_active(conn, world.account, eve, True)
+        teams.set_role(conn, world.account, ana, "member")
+        assert [each.people for each in teams.teams(conn, world.account)] == [2, 0]

@@ -33,6 +33,8 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "disconnect": lambda _: "/mailboxes/1/disconnect",
     "connect": lambda _: "/connect",
     "settings": lambda _: "/settings",
+    "visibility": lambda _: "/settings/visibility",
+    "people": lambda _: "/settings/people",
     "not-found": lambda _: "/contacts/99999",
     "not-yours": lambda _: "/mailboxes/2/journal",
     "not-connected": lambda _: "/connect/google/callback?state=x",
