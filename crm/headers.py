@@ -21,6 +21,7 @@ AUTO_REPLY = ("X-Autoreply", "X-Autorespond", "X-Autoresponse", "X-Mail-Autorepl
 # All header fields that are read, for providers that want to be told which ones to give.
 FIELDS = (
     "From", "Sender", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "In-Reply-To", "References",
+    "X-Google-Original-Message-ID",
     "Auto-Submitted", "List-Id", "List-Unsubscribe", "List-Post", "Precedence", "X-Precedence",
     "Content-Type", "Content-Class", "Return-Path", "X-Auto-Response-Suppress", "X-Failed-Recipients",
     *AUTO_REPLY,
@@ -48,7 +49,7 @@ def read_headers(
         place=place,
         received_at=utc(received_at),
         sender=_sender(fields),
-        message_id=message_id(_first(fields, "message-id")),
+        message_id=_message_id(fields),
         in_reply_to=message_ids(fields.get("in-reply-to", ())),
         references=message_ids(fields.get("references", ())),
         subject=read_subject(_first(fields, "subject")),
@@ -74,6 +75,12 @@ def read_date(value: str) -> datetime | None:
         return utc(parsedate_to_datetime(text)).astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
         return None
+
+
+def _message_id(fields: dict[str, list[str]]) -> str:
+    """Where Gmail replaced an id that it found broken, the one that everybody else saw."""
+    replaced = _first(fields, "x-google-original-message-id")
+    return message_id(replaced) or message_id(_first(fields, "message-id"))
 
 
 def _sender(fields: dict[str, list[str]]) -> Address:

@@ -5,6 +5,13 @@ from hashlib import sha256
 
 from crm.model import Headers
 
+_MADE_BY_GMAIL = "SMTPIN_ADDED_"  # in the id that Gmail gives a copy of a message without one
+
+
+def has_own_id(headers: Headers) -> bool:
+    """Whether a message has a Message-ID that all its copies share."""
+    return bool(headers.message_id) and _MADE_BY_GMAIL not in headers.message_id
+
 
 def identity(headers: Headers, body: str) -> str:
     """A digest that two copies of one message share, wherever they were read.
@@ -14,7 +21,7 @@ def identity(headers: Headers, body: str) -> str:
     or only the date was changed on the way have different digests: `same_message` finds those.
     """
     when = "" if headers.sent_at is None else headers.sent_at.isoformat()
-    if headers.message_id:
+    if has_own_id(headers):
         parts = ("id", headers.message_id, headers.sender.address, when)
     else:
         parts = ("body", " ".join(body.split()), headers.sender.address, when)

@@ -1,23 +1,28 @@
 """Message-IDs out of the headers that carry them, in one form: no angle brackets, no white space."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from crm.text import clean
+from crm.text import clean, decode_words
 
 MOST = 1000  # ids kept of one header; the newest are the last
 LONGEST = 998  # characters of an id: a line of mail (RFC 5322 section 2.1.1)
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f]+")
-_BRACKETED = re.compile(r"<([^<>]*)>")
-_BARE = re.compile(r'[^\s<>,;"()]+@[^\s<>,;"()]+')
+_COMMENT = r"\([^()]{0,500}+\)"
+_BRACKETED = r'<((?:"[^"]{0,200}+"|[^<>"])*+|[^<>]*+)>'  # a quoted local part may hold brackets
+_PIECE = re.compile(rf"{_COMMENT}|{_BRACKETED}")
+_WORD = re.compile(r'[^\s<>,;"()]+')
 
 
 def message_id(value: str) -> str:
-    """The id in a Message-ID header, '' when there is none."""
-    value = clean(value)
-    match = _BRACKETED.search(value)
-    return _normal(match[1] if match else value.strip("<> \t\r\n"))
+    """The id in a Message-ID header, '' when there is none. The first in brackets counts; where there
+    are no brackets, the first with an '@', or else all of it."""
+    value = _readable(value)
+    for match in _PIECE.finditer(value):
+        if match[1] is not None:
+            return _normal(match[1])
+    return next(_ids(value), _normal(re.sub("[<>]", "", value)))
 
 
 def message_ids(values: Iterable[str]) -> tuple[str, ...]:
@@ -27,22 +32,29 @@ def message_ids(values: Iterable[str]) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for value in values:
-        for one in _ids(clean(value)):
+        for one in _ids(_readable(value)):
             found.pop(one, None)
             found[one] = None
     return tuple(found)[-MOST:]
 
 
-def _ids(value: str) -> Iterable[str]:
+def _readable(value: str) -> str:
+    """Some programs encode a long header of ids like words of a subject (RFC 2047)."""
+    return decode_words(clean(value))
+
+
+def _ids(value: str) -> Iterator[str]:
     position = 0
-    for match in _BRACKETED.finditer(value):
-        yield from _BARE.findall(value[position : match.start()])
-        one = _normal(match[1])
-        if one:
+    for match in _PIECE.finditer(value):
+        yield from _bare(value[position : match.start()])
+        if match[1] is not None and (one := _normal(match[1])):
             yield one
         position = match.end()
-    rest = value[position:]
-    yield from (one for one in _BARE.findall(rest) if len(one) <= LONGEST)
+    yield from _bare(value[position:])
+
+
+def _bare(text: str) -> Iterator[str]:
+    return (one for one in _WORD.findall(text) if "@" in one[1:-1] and len(one) <= LONGEST)
 
 
 def _normal(text: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from crm.columns import key
-from crm.identity import identity, same_message
+from crm.identity import has_own_id, identity, same_message
 from crm.model import Headers
 from crm.rules import turns
 from crm.store import again, sql
@@ -124,7 +124,7 @@ def _known(
     without = [
         identities[each.message.headers.ref.id]
         for each in outcomes
-        if isinstance(each, Logged) and not each.message.headers.message_id
+        if isinstance(each, Logged) and not has_own_id(each.message.headers)
     ]
     for some in sql.chunks(without):
         query = select(Email.id, Email.identity, Email.sender, Email.sent_at).where(

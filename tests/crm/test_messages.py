@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.headers import read_date
-from crm.message_ids import message_id, message_ids
 from crm.messages import attachment, fold, parse, plain_text, read_headers, snippet
 from crm.model import Address, Place, Ref
 from crm.text import safe_name
@@ -135,17 +134,6 @@ def test_hostile_mail_is_read_in_time(raw):
 )
 def test_a_date_is_read_in_utc_or_not_at_all(value, expected):
     assert read_date(value) == expected
-
-
-def test_message_ids_lose_brackets_and_white_space():
-    assert message_id(" <a\r\n b@c.test> ") == "ab@c.test"
-    assert message_id("a@c.test") == "a@c.test"
-    assert message_ids(['"Your mail" <a@b>,<c@d>', "e@f (was: x)"]) == ("a@b", "c@d", "e@f")
-
-
-def test_only_the_newest_references_are_kept():
-    ids = message_ids([" ".join(f"<{i}@b>" for i in range(3000))])
-    assert (len(ids), ids[-1]) == (1000, "2999@b")
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,14 @@ def test_copies_without_a_message_id_are_known_by_their_text(world):
     assert world.journal_of(ben) == {"b1": ("logged", "duplicate"), "b2": ("logged", "sent-bcc")}
 
 
+def test_copies_that_gmail_gave_an_id_each_are_known_by_their_text(world):
+    for number, mailbox in enumerate((world.mailbox(), world.mailbox("ben@acme.test"))):
+        made = f"{number}.SMTPIN_ADDED_MISSING@mx.google.com"
+        world.settle(mailbox, world.sent(1, message_id=made, ref=Ref(f"copy{number}")))
+    assert world.number_of(Email) == 1
+    assert world.number_of(Sighting) == 2
+
+
 def test_two_copies_in_one_batch_are_one_message(world):
     ana = world.mailbox()
     world.settle(ana, world.sent(1), world.sent(1, ref=Ref("copy")))
