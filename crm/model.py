@@ -268,7 +268,8 @@ class Context:
 
     `roots` maps each Message-ID of a logged e-mail of the account that the message refers to,
     to the root of its thread. `contacts` maps address to contact id, for the addresses of the
-    message that belong to a contact.
+    message that belong to a contact. `answered` has the message's own Message-ID where a ticked
+    e-mail of this user answers it directly, with the base subjects of such answers.
     """
 
     user_id: int | None
@@ -286,6 +287,7 @@ class Context:
     team_deny: NeverLog = field(default_factory=NeverLog)
     roots: dict[str, Root] = field(default_factory=dict)
     contacts: dict[str, int] = field(default_factory=dict)
+    answered: dict[str, frozenset[str]] = field(default_factory=dict)
     never_log: NeverLog = field(default_factory=NeverLog)
 
 

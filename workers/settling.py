@@ -16,6 +16,7 @@ from crm.model import Context, Headers, Place, Ref, Verdict
 from crm.rules.decide import decide, refuse_by_place
 from crm.rules.turns import turned_by
 from crm.store import settle
+from crm.store.settings import settings_of
 from crm.store.settle import Contexts, Later, LeaseLost, Logged, Outcome, Refused, Run, Seen
 from infra.metrics import counter
 from providers.client import (
@@ -77,8 +78,20 @@ class Settling:
                 outcomes.append(Refused(item.ref, item.place, item.headers, rule))
             else:
                 readable.append(item)
-        outcomes += self._judge(self._headers(readable, outcomes))
+        outcomes += self._judge(self._headers(self._threading(readable), outcomes))
         self._commit(outcomes, cursor)
+
+    def _threading(self, items: list[Item]) -> list[Item]:
+        """Have the headers of sent mail read where a rule asks what it answers (`log_own_replies`)
+        and the listing does not tell (Graph's)."""
+        mute = {item.ref for item in items if item.place is Place.SENT and not _told(item)}
+        if not mute:
+            return items
+        with self.runtime.database.read() as conn:
+            settings = settings_of(conn, self.run.mailbox.account_id)
+        if not settings.switches.log_own_replies:
+            return items
+        return [replace(item, headers=None) if item.ref in mute else item for item in items]
 
     def settle_pending(self) -> int:
         """Judge again what is due; how many messages that were."""
@@ -273,6 +286,11 @@ class Settling:
         with suppress(QueueDown):  # the timetable rings them: commit wrote their wake_at
             if others:
                 self.runtime.queue.wake(*others)
+
+
+def _told(item: Item) -> bool:
+    """Whether nothing more about what it answers can be asked for."""
+    return item.headers is None or bool(item.headers.answers)
 
 
 def _ref(outcome: Outcome) -> Ref:

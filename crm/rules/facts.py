@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from crm.addresses import in_domains, listed
 from crm.model import Address, Context, Headers, Root
+from crm.subjects import base_subject
 
 
 def root_of(headers: Headers, context: Context) -> Root | None:
@@ -18,7 +19,10 @@ def is_own(address: str, context: Context) -> bool:
 
 def visible_recipients(headers: Headers) -> tuple[Address, ...]:
     """To and Cc, each address once, in order."""
-    return tuple({one.address: one for one in (*headers.cc, *headers.to)[::-1]}.values())[::-1]
+    found: dict[str, Address] = {}
+    for one in (*headers.to, *headers.cc):
+        found.setdefault(one.address, one)
+    return tuple(found.values())
 
 
 def contact_recipients(headers: Headers, context: Context) -> tuple[str, ...]:
@@ -35,6 +39,15 @@ def is_listed(address: str, context: Context) -> bool:
 def unlisted(addresses: tuple[str, ...], context: Context) -> Iterator[str]:
     """Those of `addresses` that are on no Never Log list."""
     return (address for address in addresses if not is_listed(address, context))
+
+
+def is_answered(headers: Headers, context: Context) -> bool:
+    """Whether the user ticked Log on an e-mail that answers this one under its subject (switch
+    `log_parent`). An answer with another subject begins a conversation of its own."""
+    subjects = context.answered.get(headers.message_id, frozenset())
+    if context.switches.subject_changes_allowed:
+        return bool(subjects)
+    return base_subject(headers.subject) in subjects
 
 
 def concerns_contact(headers: Headers, context: Context) -> bool:

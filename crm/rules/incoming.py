@@ -2,7 +2,7 @@
 
 from crm.kinds import kind
 from crm.model import Context, Headers, Kind, MailboxKind, Place
-from crm.rules.facts import concerns_contact, is_listed, is_own, root_of
+from crm.rules.facts import concerns_contact, is_answered, is_listed, is_own, root_of
 from crm.subjects import base_subject
 
 
@@ -46,12 +46,12 @@ def internal(headers: Headers, context: Context) -> bool:
 
 def not_a_reply(headers: Headers, context: Context) -> bool:
     """Neither In-Reply-To nor References."""
-    return not headers.answers and not _known(headers, context)
+    return not headers.answers and not _wanted(headers, context)
 
 
 def unknown_thread(headers: Headers, context: Context) -> bool:
     """Answers nothing that is logged."""
-    return root_of(headers, context) is None and not _known(headers, context)
+    return root_of(headers, context) is None and not _wanted(headers, context)
 
 
 def team_thread(headers: Headers, context: Context) -> bool:
@@ -90,6 +90,12 @@ def unknown_sender(headers: Headers, context: Context) -> bool:
     if headers.sender.address in context.contacts or _known(headers, context):
         return False
     return not (context.switches.log_unknown_sender and root_of(headers, context))
+
+
+def _wanted(headers: Headers, context: Context) -> bool:
+    """Whether it comes in without being a reply to what is logged."""
+    answered = context.switches.log_parent and is_answered(headers, context)
+    return answered or _known(headers, context)
 
 
 def _known(headers: Headers, context: Context) -> bool:

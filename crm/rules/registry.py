@@ -109,10 +109,10 @@ _INCOMING = (
         summary="It answers no e-mail: it has neither In-Reply-To nor References.",
         told=(
             "It answers no e-mail: it has neither In-Reply-To nor References.",
-            "It names {answers} earlier message(s), or mail with contacts is logged anyway.",
+            "It names {answers} earlier message(s), or is logged without.",
         ),
         remedy="Answer it and tick Log: the thread is logged from your answer on.",
-        switches=("log_all_known",),
+        switches=("log_all_known", "log_parent"),
     ),
     _refusal(
         incoming.unknown_thread,
@@ -120,11 +120,11 @@ _INCOMING = (
         summary="It answers an e-mail that is not logged.",
         told=(
             "None of the {answers} message(s) it refers to is a logged e-mail.",
-            "It belongs to a logged thread, or mail with contacts is logged anyway.",
+            "It belongs to a logged thread, or is logged without.",
         ),
         remedy="Tick Log (label or BCC address) on the e-mail it answers: within 30 days the reply "
         "follows by itself. Or tick Log on your next answer.",
-        switches=("log_all_known",),
+        switches=("log_all_known", "log_parent"),
     ),
     _refusal(
         incoming.team_thread,

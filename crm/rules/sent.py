@@ -41,14 +41,14 @@ def not_ticked(headers: Headers, context: Context) -> bool:
 
 
 def all_listed(headers: Headers, context: Context) -> bool:
-    """Every recipient it would be logged for is on a Never Log list (rule `never-log`)."""
-    new = new_contacts(headers, context) if sent_bcc(headers, context) else ()
-    wanted = (*contact_recipients(headers, context), *(one.address for one in new))
+    """Every recipient (To, Cc) but colleagues is on a Never Log list (rule `never-log`)."""
+    strangers = (one.address for one in new_contacts(headers, context))
+    wanted = (*contact_recipients(headers, context), *strangers)
     return bool(wanted) and all(is_listed(address, context) for address in wanted)
 
 
 def new_contacts(headers: Headers, context: Context) -> tuple[Address, ...]:
-    """Recipients that `sent-bcc` makes contacts of: strangers, not colleagues, listed or not."""
+    """Recipients who are no contacts, but for colleagues; `sent-bcc` makes contacts of them."""
     return tuple(
         one
         for one in visible_recipients(headers)

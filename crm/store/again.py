@@ -16,6 +16,9 @@ BY_PLACE = ("draft", "junk", "trash", "folder")  # nothing but the message's pla
 LATE_ROOT = "late-root"
 NEW_ADDRESS = "new-address"
 DUPLICATE = "duplicate"
+ANSWERED = "answered"  # by a ticked e-mail
+OVERTAKEN = "overtaken"  # by what another run stored meanwhile
+MOST_SENT = 500  # messages looked at again for a new contact among their recipients
 SETTING = "setting"
 _PENDING = [
     "account_id",
@@ -58,11 +61,21 @@ def after_new_addresses(
     conn: Connection, account_id: int, addresses: Collection[str], now: datetime
 ) -> set[int]:
     """These addresses have just become a contact's: judge again what was refused because their
-    sender was unknown. Gives the mailboxes concerned."""
+    sender was unknown. Gives the mailboxes concerned.
+
+    Where all mail with contacts is logged, the newest refused e-mails that users sent are looked at
+    as well: of a refused message its recipients are not kept, so they must be read again."""
     rules = ["unknown-sender"]
+    touched: set[int] = set()
     if account_settings.settings_of(conn, account_id).switches.log_all_known:
         rules += ["not-a-reply", "unknown-thread"]
-    touched: set[int] = set()
+        newest = (
+            select(JournalRow.id)
+            .where(JournalRow.account_id == account_id, JournalRow.rule == "not-ticked")
+            .order_by(JournalRow.at.desc())
+            .limit(MOST_SENT)
+        )
+        touched |= these(conn, account_id, conn.scalars(newest).all(), NEW_ADDRESS, now)
     for some in sql.chunks(sorted(addresses)):
         theirs = JournalRow.sender.in_(some) & JournalRow.rule.in_(rules)
         touched |= _judge(conn, account_id, theirs, NEW_ADDRESS, now)

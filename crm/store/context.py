@@ -11,6 +11,7 @@ from crm.identity import same_message
 from crm.model import Context, Headers, Root
 from crm.store import accounts, mailboxes, never_log, sql
 from crm.store import settings as account_settings
+from crm.store.answers import answered_by
 from crm.store.mailbox_rows import Mailbox
 from crm.tables import ContactAddress, Email, EmailPerson, Thread
 
@@ -89,6 +90,9 @@ def load_context(conn: Connection, mailbox: Mailbox, headers: Sequence[Headers])
             log_label=settings.log_label,
             roots=_roots(conn, account_id, [each for one in headers for each in one.answers]),
             contacts=contacts_of(conn, account_id, addresses),
+            answered=answered_by(
+                conn, account_id, mailbox.user_id, [one.message_id for one in headers]
+            ),
             never_log=never_log.listed(conn, account_id, mailbox.user_id),
         )
     )

@@ -7,7 +7,7 @@ from sqlalchemy import BindParameter, Connection, Select, bindparam, func, selec
 
 from crm.database import alone
 from crm.model import Ref, VerdictKind
-from crm.store import accounts, again, entries, sql, threads, verdicts
+from crm.store import accounts, again, entries, sql, switched, threads, verdicts
 from crm.store.context import Contexts, load_context, logged_already
 from crm.store.mailbox_rows import Mailbox
 from crm.store.outcomes import (
@@ -80,6 +80,7 @@ def commit(
     digests = accounts.digests(conn, mailbox.account_id, run.secrets)
     written = entries.write(conn, mailbox, outcomes, now)
     touched = verdicts.write(conn, mailbox, written.outcomes, digests, now)
+    touched |= switched.after_settling(conn, run, written.outcomes, now)
     moved = threads.mend(conn, mailbox.account_id, written.message_ids)
     changed = {digests.of(each) for each in {*written.message_ids, *moved} if each}
     touched |= again.after_logging(conn, mailbox.account_id, changed, now)

@@ -20,7 +20,7 @@ from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "companies", "contacts", "context", "deals", "journal",
+MODULES = ("accounts", "again", "answers", "companies", "contacts", "context", "deals", "journal",
            "journal_facts", "mailboxes", "never_log", "people", "previews", "runs", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 MARK = "secretb"  # in every text of the account that must stay unseen

@@ -93,6 +93,12 @@ def never(*entries: str) -> Context:
     return replace(CONTEXT, never_log=NeverLog(frozenset(entries)))
 
 
+def answered(**switches: bool) -> Context:
+    """Ana ticked Log on her answer to the message."""
+    with_parent = {"log_parent": True} | switches
+    return replace(when(**with_parent), answered={"reply@globex.test": frozenset({"offer"})})
+
+
 def signs(**values: Any) -> AutomaticSigns:
     return AutomaticSigns(**values)
 
@@ -163,6 +169,29 @@ CASES = [
          in_reply_to=("lost@acme.test",)),
     mail("it is logged where all known mail is", "reply", when(log_all_known=True),
          in_reply_to=("lost@acme.test",), expect={"root": None}),
+    # log_parent
+    mail("what a ticked e-mail answers is logged where that is wanted", "reply", answered(),
+         in_reply_to=(), expect={"contacts": ("cleo@globex.test",), "root": None}),
+    mail("it is not logged where it is not wanted", "not-a-reply",
+         answered(log_parent=False), in_reply_to=()),
+    mail("what answers an unknown thread is logged likewise", "reply", answered(),
+         in_reply_to=("lost@acme.test",)),
+    mail("another message of the same sender is not", "not-a-reply", answered(), in_reply_to=(),
+         message_id="other@globex.test"),
+    mail("what is answered under another subject is not", "not-a-reply", answered(), in_reply_to=(),
+         subject="Lunch"),
+    mail("it is where subjects may change", "reply", answered(subject_changes_allowed=True),
+         in_reply_to=(), subject="Lunch"),
+    mail("an original from a stranger waits until the stranger is a contact", "unknown-sender",
+         answered(), in_reply_to=(), sender=STRANGER),
+    mail("an original from a listed sender is refused", "never-log",
+         replace(answered(), never_log=NeverLog(frozenset({"globex.test"}))), in_reply_to=()),
+    mail("an original in the trash is refused", "trash", answered(), in_reply_to=(),
+         place=Place.TRASH),
+    mail("an original from before the connection is refused", "disconnected", answered(),
+         in_reply_to=(), received_at=datetime(2026, 2, 28, tzinfo=UTC)),
+    mail("an original in a colleague's thread is refused", "not-owner",
+         replace(answered(), roots={"root@acme.test": replace(ROOT, owner_id=BEN)})),
     # team-thread
     mail("a personal mailbox cannot take a team's thread over", "team-thread",
          rooted(team=True, owner_id=None)),
@@ -209,6 +238,19 @@ CASES = [
          to=(CLEO, COLLEAGUE, Address("ana@acme.test")), expect={"create": ()}),
     sent("a listed stranger does not become a contact", "sent-bcc", never("stranger.test"), bcc=BCC,
          to=(CLEO, STRANGER), expect={"contacts": ("cleo@globex.test",), "create": ()}),
+    sent("an address that only ends like the BCC address does not count", "not-ticked",
+         bcc=(Address("xlog@in.acme.test"),)),
+    sent("a plus tag on the BCC address does not count", "not-ticked",
+         bcc=(Address("log+x@in.acme.test"),)),
+    sent("the BCC address itself does not become a contact", "sent-bcc", to=(*BCC, STRANGER),
+         expect={"create": (STRANGER,)}),
+    sent("a stranger in Bcc does not become a contact", "sent-bcc", bcc=(*BCC, STRANGER),
+         expect={"contacts": ("cleo@globex.test",), "create": ()}),
+    sent("contacts in To and Cc count, those in Bcc do not", "sent-label", labels=LABEL,
+         cc=(STRANGER, DORA), bcc=(EVE,),
+         expect={"contacts": ("cleo@globex.test", "dora@globex.test")}),
+    sent("an e-mail to nobody in To and Cc is logged without a timeline", "sent-label", labels=LABEL,
+         to=(), bcc=(CLEO,), expect={"contacts": ()}),
     sent("a sent answer joins its thread", "sent-bcc", bcc=BCC, in_reply_to=("root@acme.test",),
          expect={"root": ROOT}),
     sent("without a BCC address set, none matches", "not-ticked", replace(CONTEXT, bcc_address=""),
@@ -218,6 +260,14 @@ CASES = [
     sent("the label's capitals do not matter", "sent-label", labels=frozenset({" log TO crm"})),
     sent("a label that only begins so does not count", "not-ticked",
          labels=frozenset({"Log to CRM/old"})),
+    sent("the label by its former name does not count", "not-ticked",
+         replace(CONTEXT, log_label="CRM"), labels=LABEL),
+    sent("a nested label counts by its whole name", "sent-label",
+         replace(CONTEXT, log_label="CRM/Log"), labels=frozenset({"crm/LOG"})),
+    sent("the part of a nested label alone does not count", "not-ticked",
+         replace(CONTEXT, log_label="CRM/Log"), labels=frozenset({"Log", "CRM"})),
+    sent("without a label set, none matches", "not-ticked", replace(CONTEXT, log_label=""),
+         labels=frozenset({"", " "})),
     sent("a label creates no contact, and the e-mail begins a thread all the same", "sent-label",
          labels=LABEL, to=(STRANGER,), expect={"contacts": (), "create": (), "root": None}),
     sent("the BCC address comes before the label", "sent-bcc", labels=LABEL, bcc=BCC),
@@ -238,6 +288,16 @@ CASES = [
          expect={"contacts": ("dora@globex.test",)}),
     sent("a sent e-mail to a listed stranger alone is not logged", "never-log", never("stranger.test"),
          bcc=BCC, to=(STRANGER,)),
+    sent("a listed stranger alone is refused by the label, too", "never-log", never("stranger.test"),
+         labels=LABEL, to=(STRANGER,)),
+    sent("a listed contact and a stranger: logged, and the stranger's replies find it", "sent-label",
+         never("globex.test"), labels=LABEL, to=(CLEO, STRANGER), expect={"contacts": ()}),
+    sent("a colleague in Cc does not save an e-mail to listed contacts", "never-log",
+         never("globex.test"), labels=LABEL, cc=(COLLEAGUE,)),
+    sent("a contact in Bcc does not save an e-mail to listed contacts", "never-log",
+         never("cleo@globex.test"), labels=LABEL, bcc=(DORA,)),
+    sent("an e-mail to colleagues alone is logged, for nobody", "sent-label", labels=LABEL,
+         to=(COLLEAGUE,), expect={"contacts": ()}),
     sent("not ticked comes before Never Log", "not-ticked", never("globex.test")),
 ]
 # fmt: on
