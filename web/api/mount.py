@@ -6,7 +6,18 @@ from flask import Flask
 from flask_smorest import Api, Blueprint
 
 from crm.model import Scope
-from web.api import contacts, emails, explain, keys, mailboxes, problems, timelines
+from web.api import (
+    contacts,
+    emails,
+    explain,
+    journal,
+    keys,
+    mailboxes,
+    never_log,
+    problems,
+    settings,
+    timelines,
+)
 from web.security import csrf
 
 RESOURCES: tuple[tuple[Blueprint, Scope, Scope], ...] = (  # resource, scope to read, to write
@@ -14,7 +25,10 @@ RESOURCES: tuple[tuple[Blueprint, Scope, Scope], ...] = (  # resource, scope to 
     (timelines.blueprint, Scope.READ, Scope.WRITE),
     (emails.blueprint, Scope.READ, Scope.WRITE),
     (mailboxes.blueprint, Scope.READ, Scope.WRITE),
+    (journal.blueprint, Scope.JOURNAL, Scope.JOURNAL),
     (explain.blueprint, Scope.JOURNAL, Scope.JOURNAL),
+    (settings.blueprint, Scope.SETTINGS, Scope.SETTINGS),
+    (never_log.blueprint, Scope.SETTINGS, Scope.SETTINGS),
 )
 
 

@@ -4,7 +4,7 @@ import re
 
 from web.app import ROUTES
 
-LISTS = ("/contacts", "/mailboxes")
+LISTS = ("/contacts", "/mailboxes", "/never-log")
 
 
 def test_the_document_names_every_path(app):

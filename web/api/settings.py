@@ -1,0 +1,66 @@
+"""/settings: the switches and other settings of the account, by the names of the rules."""
+
+from typing import Any
+
+import marshmallow as ma
+from flask.views import MethodView
+from flask_smorest import Blueprint
+
+from crm.settings_input import OWN_DOMAINS, read_change, shown
+from crm.store import accounts
+from crm.store import settings as account_settings
+from crm.store.settings import PLAIN, SWITCHES
+from web.api.keys import caller
+from web.api.problems import Problem
+from web.parts import parts
+
+blueprint = Blueprint("api_settings", __name__, url_prefix="/settings", description=__doc__)
+
+
+def _field(default: object) -> ma.fields.Field[Any]:
+    if isinstance(default, bool):
+        return ma.fields.Boolean()
+    if isinstance(default, int):
+        return ma.fields.Integer()
+    return ma.fields.String() if isinstance(default, str) else ma.fields.List(ma.fields.String())
+
+
+_DEFAULTS: dict[str, object] = {**SWITCHES, **PLAIN, OWN_DOMAINS: ()}
+SettingsSchema = ma.Schema.from_dict(
+    {name: _field(default) for name, default in _DEFAULTS.items()}, name="Settings"
+)
+
+
+class Anything(ma.Schema):
+    """A part of the settings; `crm.settings_input` says what is wrong with it."""
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+
+@blueprint.route("")
+class Settings(MethodView):
+    @blueprint.response(200, SettingsSchema)
+    def get(self) -> dict[str, Any]:
+        """All settings as they are."""
+        return _all(caller().account_id)
+
+    @blueprint.arguments(Anything)
+    @blueprint.response(200, SettingsSchema)
+    def patch(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Change some settings. They hold for what arrives from now on. Of what is sent either all
+        is stored, or with an error nothing."""
+        account_id = caller().account_id
+        with parts().database.read() as conn:
+            change = read_change(given, account_settings.settings_of(conn, account_id))
+        if change.errors:
+            raise Problem(422, "Some settings are wrong.", errors=change.errors)
+        with parts().database.begin() as conn:
+            account_settings.change(conn, account_id, change.values)
+        return _all(account_id)
+
+
+def _all(account_id: int) -> dict[str, Any]:
+    with parts().database.read() as conn:
+        found = account_settings.settings_of(conn, account_id)
+        return shown(found, accounts.domains(conn, account_id))
