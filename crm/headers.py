@@ -14,6 +14,7 @@ from crm.times import utc
 
 _COMMENT = re.compile(r"\([^()]*\)")
 _LONGEST_DATE = 200
+_MOST_RESULTS = 20  # Authentication-Results that are kept; the topmost counts
 
 
 AUTO_REPLY = ("X-Autoreply", "X-Autorespond", "X-Autoresponse", "X-Mail-Autoreply", "X-Autoreply-From",
@@ -24,7 +25,7 @@ FIELDS = (
     "X-Google-Original-Message-ID",
     "Auto-Submitted", "List-Id", "List-Unsubscribe", "List-Post", "Precedence", "X-Precedence",
     "Content-Type", "Content-Class", "Return-Path", "X-Auto-Response-Suppress", "X-Failed-Recipients",
-    *AUTO_REPLY,
+    "Authentication-Results", *AUTO_REPLY,
 )  # fmt: skip
 
 
@@ -60,6 +61,7 @@ def read_headers(
         labels=frozenset(clean(label) for label in labels),
         folder=folder,
         signs=_signs(fields),
+        authentication=tuple(fields.get("authentication-results", ())[:_MOST_RESULTS]),
     )
 
 

@@ -299,8 +299,9 @@ class Verdict:
     the one that let it in (`reply` for an incoming message that passed all of part A).
     `root` is the thread it joins; None for a logged message means it starts one.
     `contacts` are the addresses on whose contacts' timelines it appears; `create` are those
-    among them that become a contact first. `original` says whether a forwarded message must be
-    found in the body; the verdict is then made anew for that (`crm.forwards`).
+    among them that become a contact first. `owner_id` is the user whose e-mail it is, where that is
+    not the mailbox's. `original` says whether a forwarded message must be found in the body; the
+    verdict is then made anew for that (`crm.forwards`).
     """
 
     logged: bool
@@ -308,6 +309,7 @@ class Verdict:
     root: Root | None = None
     contacts: tuple[str, ...] = ()
     create: tuple[Address, ...] = ()
+    owner_id: int | None = None
     original: Original = Original.NO
 
 

@@ -1,6 +1,6 @@
 """All rules in their order, with the words that the journal, the pages and the manual use."""
 
-from crm.rules import incoming, sent
+from crm.rules import forwarded, incoming, logging_address, sent, team
 from crm.rules.rule import Effect, Part, Rule, Test
 
 REPLY = "reply"
@@ -205,6 +205,27 @@ _SENT = (
         "Nothing to do.",
     ),
     _admission(
+        forwarded.forwarded,
+        "Forwarded to be logged",
+        summary="A user forwarded it to the account's forwarding address.",
+        told=(
+            "The forwarding address {forwarding} is among its recipients: its original is logged.",
+            "The forwarding address {forwarding} is not among its recipients.",
+        ),
+        remedy="Nothing to do. Leave the forwarding address out when an e-mail is not to be logged.",
+    ),
+    Rule(
+        forwarded.UNREADABLE,
+        Part.SENT,
+        Effect.REFUSES,
+        "Forward not readable",
+        "Who wrote the e-mail that was forwarded cannot be found in it for sure.",
+        "Who wrote the e-mail that was forwarded cannot be found in it for sure.",
+        "Who wrote the e-mail that was forwarded was found in it.",
+        "Forward it again as an attachment; or forward it in your mail program's usual way, with "
+        "the sender's address in the text and without changing the lines above it.",
+    ),
+    _admission(
         sent.sent_bcc,
         "BCC address",
         summary="The account's BCC address is among its recipients.",
@@ -257,6 +278,48 @@ _SENT = (
     ),
 )
 
+_ELSEWHERE = (
+    Rule(
+        "not-authentic",
+        Part.LOGGING,
+        Effect.REFUSES,
+        "Not from a user for sure",
+        "It came to the logging address, but not from an active user for sure.",
+        "{sender} is no active user's address, or no trusted mail server says that DMARC passed for "
+        "it.",
+        "{sender} is a user's address, and a trusted mail server says that DMARC passed for it.",
+        "Send it from the address you sign in with, or from a mailbox of yours that is connected. If "
+        "you did, ask an admin which mail servers are trusted in Settings.",
+        (),
+        logging_address.not_authentic,
+    ),
+    Rule(
+        "denied",
+        Part.TEAM,
+        Effect.REFUSES,
+        "Denied",
+        "The sender is on the team mailboxes' list of denied senders.",
+        "The sender {sender} is on the list of denied senders, and not on that of allowed ones.",
+        "The sender {sender} is not denied.",
+        "An admin can take the sender off the list of denied senders, or put them on that of allowed "
+        "ones, in Settings.",
+        (),
+        team.denied,
+    ),
+    Rule(
+        "team",
+        Part.TEAM,
+        Effect.LOGS,
+        "Team mailbox",
+        "It came to a team's mailbox, or was sent from it.",
+        "It came to a team's mailbox, or was sent from it.",
+        "It did not come to a team's mailbox.",
+        "Nothing to do.",
+        (),
+        team.team,
+    ),
+)
+
 _COPIES = (
     Rule(
         "duplicate",
@@ -270,5 +333,5 @@ _COPIES = (
     ),
 )
 
-RULES: tuple[Rule, ...] = (*_INCOMING, *_SENT, *_COPIES)
+RULES: tuple[Rule, ...] = (*_INCOMING, *_SENT, *_ELSEWHERE, *_COPIES)
 BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}

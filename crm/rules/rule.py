@@ -15,6 +15,8 @@ class Part(StrEnum):
 
     INCOMING = "incoming"
     SENT = "sent"
+    LOGGING = "logging"  # at the account's logging address
+    TEAM = "team"
     COPY = "copy"
 
 

@@ -1,16 +1,22 @@
 """Which switches would have decided otherwise: what the settings' previews are made of."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import TypeAlias
 
 from crm.model import Context, Headers, Switches, Verdict
 from crm.rules.decide import decide
 from crm.rules.registry import BY_ID
 
+Judge: TypeAlias = Callable[[Headers, Context], Verdict]
+
 SWITCHES = tuple(each.name for each in fields(Switches))
 NARROWING = frozenset({"skip_automatic"})  # on, it refuses more; every other one lets more in
 
 
-def turned_by(headers: Headers, context: Context, verdict: Verdict) -> tuple[str, ...]:
+def turned_by(
+    headers: Headers, context: Context, verdict: Verdict, judge: Judge = decide
+) -> tuple[str, ...]:
     """The switches of which each, turned over by itself, gives another `logged` than `verdict`.
 
     Few are tried. A refusal stands unless the rule that refused reads the switch, and only
@@ -21,7 +27,7 @@ def turned_by(headers: Headers, context: Context, verdict: Verdict) -> tuple[str
         name
         for name in read
         if lets_more_in(name, context.switches) is not verdict.logged
-        and decide(headers, _turned(context, name)).logged is not verdict.logged
+        and judge(headers, _turned(context, name)).logged is not verdict.logged
     )
 
 

@@ -37,6 +37,7 @@ def values(headers: Headers, context: Context) -> Mapping[str, str]:
         "answers": str(len(headers.answers)),
         "bcc": context.bcc_address or "(none)",
         "label": context.log_label,
+        "forwarding": context.forwarding_address or "(none)",
     }
 
 

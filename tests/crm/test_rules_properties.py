@@ -32,6 +32,7 @@ PEOPLE = st.sampled_from(
         "cleo@globex.test",
         "dora@sub.globex.test",
         "log@in.test",
+        "forward@in.test",
     ]
 )
 ADDRESSES = st.builds(Address, PEOPLE)
@@ -50,6 +51,9 @@ HEADERS = st.builds(
     to=LISTS,
     cc=LISTS,
     bcc=LISTS,
+    authentication=st.sampled_from(
+        [(), ("mx.acme.test; dmarc=pass header.from=acme.test",), ("mx.acme.test; dmarc=fail",)]
+    ),
     labels=st.frozensets(st.sampled_from(["Log to CRM", "log to crm", "x", ""])),
     signs=st.builds(AutomaticSigns, auto_submitted=st.sampled_from(["", "no", "auto-replied"])),
 )
@@ -73,6 +77,10 @@ CONTEXTS = st.builds(
     account_domains=st.frozensets(st.sampled_from(["acme.test", "in.test"])),
     switches=st.builds(Switches, *[st.booleans()] * 8),
     bcc_address=st.sampled_from(["", "log@in.test"]),
+    forwarding_address=st.sampled_from(["", "forward@in.test"]),
+    users=st.just({"ana@acme.test": 1}),
+    trusted_authserv_ids=st.just(frozenset({"mx.acme.test"})),
+    team_deny=st.builds(NeverLog, st.frozensets(ENTRIES)),
     log_label=st.sampled_from(["", "Log to CRM"]),
     roots=st.dictionaries(st.sampled_from(["a@x", "b@x"]), ROOTS),
     contacts=st.dictionaries(PEOPLE.filter(bool), st.integers(1, 9)),
@@ -88,7 +96,10 @@ def test_only_contacts_get_a_message_and_none_that_is_listed(headers, context):
     if verdict.root:
         known |= verdict.root.contact_recipients
     assert set(verdict.contacts) <= known
-    assert not any(listed(address, context.never_log) for address in verdict.contacts)
+    arrived = context.mailbox_kind is MailboxKind.TEAM and headers.place is not Place.SENT
+    allowed = {headers.sender.address} if arrived else set()  # a team has a list of its own
+    listed_ones = {each for each in verdict.contacts if listed(each, context.never_log)}
+    assert listed_ones <= allowed
     assert len(set(verdict.contacts)) == len(verdict.contacts)
 
 
@@ -107,11 +118,14 @@ def test_the_same_values_give_the_same_verdict(headers, context):
 
 
 @given(HEADERS, CONTEXTS)
-def test_only_the_bcc_address_creates_contacts_and_never_colleagues(headers, context):
+def test_only_the_bcc_address_and_teams_create_contacts_and_never_of_colleagues_they_write_to(
+    headers, context
+):
     verdict = decide(headers, context)
 
-    assert not verdict.create or verdict.rule == "sent-bcc"
-    assert not any(one.domain in context.account_domains for one in verdict.create)
+    assert not verdict.create or verdict.rule in {"sent-bcc", "team"}
+    others = [one for one in verdict.create if one.address != headers.sender.address]
+    assert not any(one.domain in context.account_domains for one in others)
     assert all(one.address for one in verdict.create)
 
 
