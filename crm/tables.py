@@ -210,6 +210,13 @@ class JournalRow(Owned, Base):
         Index("ix_journal_account_id_message_digest", "account_id", "message_digest"),
         Index("ix_journal_decided_at", "decided_at"),
         Index("ix_journal_account_id_email_id", "account_id", "email_id"),
+        Index(
+            "ix_journal_never_log",
+            "account_id",
+            "decided_at",
+            postgresql_where=text("rule = 'never-log'"),
+            sqlite_where=text("rule = 'never-log'"),
+        ),
         Index(  # what a switch would decide otherwise: few rows of many
             "ix_journal_turned",
             "account_id",

@@ -20,6 +20,7 @@ from web import when
 from web.mail_html import FRAME_FLAGS
 from web.parts import parts
 from web.people import me
+from web.settings_sections import SECTIONS
 
 MENU = (  # name, endpoint, start of the paths below it
     ("Contacts", "contacts", "/contacts"),
@@ -44,6 +45,7 @@ def register(app: Flask) -> None:
     app.template_filter("size")(size)
     app.jinja_env.globals.update(
         frame_flags=FRAME_FLAGS,
+        sections=SECTIONS,
         decides=lambda email: me().decides(email),
         in_team=lambda: me().user.team_id is not None,
     )

@@ -112,7 +112,7 @@ _INCOMING = (
             "It names {answers} earlier message(s), or is logged without.",
         ),
         remedy="Answer it and tick Log: the thread is logged from your answer on.",
-        switches=("log_all_known", "log_parent"),
+        switches=("log_all_known", "log_parent", "subject_changes_allowed"),
     ),
     _refusal(
         incoming.unknown_thread,
@@ -124,7 +124,7 @@ _INCOMING = (
         ),
         remedy="Tick Log (label or BCC address) on the e-mail it answers: within 30 days the reply "
         "follows by itself. Or tick Log on your next answer.",
-        switches=("log_all_known", "log_parent"),
+        switches=("log_all_known", "log_parent", "subject_changes_allowed"),
     ),
     _refusal(
         incoming.team_thread,

@@ -94,17 +94,8 @@ def after_never_log(
 ) -> set[int]:
     """An entry was taken off the Never Log list of this user (None: of the account): judge again
     what the lists refused in the mailboxes concerned. Gives those that are rung, for the queue."""
-    touched = _judge(conn, account_id, _never_log_refusals(account_id, user_id), SETTING, now)
+    touched = _judge(conn, account_id, previews.refused_by_list(account_id, user_id), SETTING, now)
     return wake(conn, account_id, touched, now)
-
-
-def _never_log_refusals(account_id: int, user_id: int | None) -> ColumnElement[bool]:
-    """The journal's rows of what was refused for a Never Log list."""
-    refused = JournalRow.rule == "never-log"
-    if user_id is None:
-        return refused
-    theirs = select(Mailbox.id).where(Mailbox.account_id == account_id, Mailbox.user_id == user_id)
-    return refused & JournalRow.mailbox_id.in_(theirs)
 
 
 def these(

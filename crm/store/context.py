@@ -137,15 +137,16 @@ def logged_by_message_id(
 def _roots(conn: Connection, account_id: int, message_ids: Collection[str]) -> dict[str, Root]:
     known = logged_by_message_id(conn, account_id, message_ids)
     threads = {emails[0].thread_id for emails in known.values()}
-    roots = _roots_of_threads(conn, account_id, threads)
+    roots = roots_of_threads(conn, account_id, threads)
     return {
         each: roots[known[key(each)][0].thread_id] for each in message_ids if key(each) in known
     }
 
 
-def _roots_of_threads(
+def roots_of_threads(
     conn: Connection, account_id: int, thread_ids: Collection[int]
 ) -> dict[int, Root]:
+    """What the rules need to know of threads, by their ids."""
     recipients = _contact_recipients(conn, account_id, thread_ids)
     found = {}
     for some in sql.chunks(sorted(thread_ids)):

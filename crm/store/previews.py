@@ -1,11 +1,10 @@
-"""What turning a switch over would have meant for the messages that were looked at lately.
+"""What another setting would have meant for the messages that were looked at lately.
 
 Counts alone, and of the whole account: who may change a switch may not read colleagues' journals.
 They come from `turned_by` of the journal's rows. A row counts only where it was decided while the
-switch stood as it does now, which its verdict tells: a switch that
-lets more in turns refusals while it is off, and only what is logged while it is on; how the other
-switches stood then is how they are counted. What would follow from newly logged messages (answers
-to them) is not counted.
+switch stood as it does now, which its verdict tells: a switch that lets more in turns refusals
+while it is off, and what is logged while it is on. The other switches count as they stood then.
+What would follow from newly logged messages (answers to them) is not counted.
 """
 
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from sqlalchemy.orm import aliased
 from crm.model import Switches, VerdictKind
 from crm.rules.turns import SWITCHES, lets_more_in
 from crm.store import settings
-from crm.tables import JournalRow
+from crm.tables import JournalRow, Mailbox
 
 LOOK_BACK = timedelta(days=30)
 _Copy = aliased(JournalRow)
@@ -69,14 +68,34 @@ def turned(name: str = "") -> ColumnElement[bool]:
     return and_(any_of, _names(JournalRow, name)) if name else any_of
 
 
+def refused_by_list(account: int, user: int | None) -> ColumnElement[bool]:
+    """The journal's rows of what a Never Log list refused, in this user's mailboxes or (None) in
+    all of the account. Written as the index has it, likewise."""
+    refused: ColumnElement[bool] = JournalRow.rule == literal_column("'never-log'", Text)
+    if user is None:
+        return refused
+    theirs = select(Mailbox.id).where(Mailbox.account_id == account, Mailbox.user_id == user)
+    return refused & JournalRow.mailbox_id.in_(theirs)
+
+
+def never_log(conn: Connection, account_id: int, user_id: int | None, now: datetime) -> int:
+    """How many messages of the last 30 days a Never Log list refused, in this user's mailboxes or
+    (None) in all of the account; copies in several mailboxes count once."""
+    query = select(func.count(_message().distinct())).where(
+        JournalRow.account_id == account_id,
+        JournalRow.decided_at >= now - LOOK_BACK,
+        JournalRow.verdict == VerdictKind.REFUSED,
+        refused_by_list(account_id, user_id),
+    )
+    return conn.scalar(query) or 0
+
+
 def _number(account_id: int, name: str, stands: Switches) -> ColumnElement[int]:
     """How many messages the other way would decide otherwise, each once however many copies of it
     there are."""
     if lets_more_in(name, stands):
         which = (JournalRow.verdict == VerdictKind.REFUSED) & _names(JournalRow, name)
-        unnamed = cast(JournalRow.id, Text)
-        message = case((JournalRow.message_digest != "", JournalRow.message_digest), else_=unnamed)
-        return func.count(case((which, message)).distinct())
+        return func.count(case((which, _message())).distinct())
     let_in = exists().where(  # another copy would put the e-mail on timelines all the same
         _Copy.account_id == account_id,
         _Copy.email_id == JournalRow.email_id,
@@ -85,6 +104,12 @@ def _number(account_id: int, name: str, stands: Switches) -> ColumnElement[int]:
     )
     logged = (JournalRow.verdict == VerdictKind.LOGGED) & _names(JournalRow, name)
     return func.count(case((logged & ~let_in, JournalRow.email_id)).distinct())
+
+
+def _message() -> ColumnElement[str]:
+    """What is the same for all copies of a refused message."""
+    unnamed = cast(JournalRow.id, Text)
+    return case((JournalRow.message_digest != "", JournalRow.message_digest), else_=unnamed)
 
 
 def _names(table: type[JournalRow], name: str) -> ColumnElement[bool]:

@@ -21,7 +21,7 @@ from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
 MODULES = ("accounts", "again", "answers", "companies", "contacts", "context", "deals", "journal",
-           "journal_facts", "mailboxes", "never_log", "people", "previews", "runs", "settle",
+           "journal_facts", "mailboxes", "never_log", "never_log_effects", "people", "previews", "runs", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 MARK = "secretb"  # in every text of the account that must stay unseen
 

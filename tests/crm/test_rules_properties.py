@@ -44,6 +44,7 @@ HEADERS = st.builds(
     ref=st.just(Ref("m")),
     place=st.sampled_from(Place),
     received_at=TIMES,
+    message_id=st.sampled_from(["", "m@x"]),
     sender=ADDRESSES,
     in_reply_to=IDS,
     references=IDS,
@@ -84,6 +85,7 @@ CONTEXTS = st.builds(
     log_label=st.sampled_from(["", "Log to CRM"]),
     roots=st.dictionaries(st.sampled_from(["a@x", "b@x"]), ROOTS),
     contacts=st.dictionaries(PEOPLE.filter(bool), st.integers(1, 9)),
+    answered=st.dictionaries(st.just("m@x"), st.frozensets(st.sampled_from(["offer", ""]))),
     never_log=st.builds(NeverLog, st.frozensets(ENTRIES)),
 )
 

@@ -11,6 +11,7 @@ from crm import kinds, messages
 from crm.database import Database
 from crm.model import Folder, MailboxStatus, Place, Ref, WatchState
 from crm.rules.decide import decide
+from crm.rules.turns import turned_by
 from crm.store import accounts, companies, contacts, mailboxes, settle
 from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
@@ -114,10 +115,11 @@ class Company:
         with self.database.begin() as conn:
             context = settle.load_context(conn, box, [whole.headers]).of(whole.headers)
             verdict = decide(whole.headers, context)
+            turned = turned_by(whole.headers, context, verdict)
             outcome = (
-                Logged(verdict, whole, kinds.kind(whole.headers))
+                Logged(verdict, whole, kinds.kind(whole.headers), turned)
                 if verdict.logged
-                else Refused(ref, where, whole.headers, verdict.rule)
+                else Refused(ref, where, whole.headers, verdict.rule, turned)
             )
             done = settle.commit(conn, run, [outcome], at)
             mailboxes.release(conn, box, run.lease, self.now, self.now + timedelta(hours=1))

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
+from crm.store import never_log
 from providers import causes
 from tests.web import story
 from tests.web.company import Company
@@ -35,6 +36,10 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "settings": lambda _: "/settings",
     "visibility": lambda _: "/settings/visibility",
     "people": lambda _: "/settings/people",
+    "settings-logging": lambda _: "/settings/logging",
+    "settings-connection": lambda _: "/settings/connection",
+    "settings-never-log": lambda _: "/settings/never-log",
+    "settings-entry": lambda ids: f"/settings/never-log/own/{ids['globex']}",
     "not-found": lambda _: "/contacts/99999",
     "not-yours": lambda _: "/mailboxes/2/journal",
     "not-connected": lambda _: "/connect/google/callback?state=x",
@@ -59,7 +64,11 @@ def serious(page: Page) -> list[str]:
 
 @pytest.fixture
 def told(live_company: Company) -> dict[str, Any]:
-    return story.tell(live_company)
+    ids = story.tell(live_company)
+    ana = live_company.world.users["ana@acme.test"]
+    with live_company.database.begin() as conn:
+        added = never_log.add(conn, live_company.account, ana, ["globex.test"], live_company.now)
+    return ids | {"globex": added.new[0].id}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -136,7 +145,13 @@ def test_a_mouse_is_not_needed(told, at_desk, site):
 @pytest.mark.parametrize("size", SIZES)
 def test_targets_are_large_enough_to_hit(told, at_desk, site, size):
     at_desk.set_viewport_size(SIZES[size])
-    for path in (f"/contacts/{told['maria']}", "/mailboxes", "/settings", "/mailboxes/1/journal"):
+    for path in (
+        f"/contacts/{told['maria']}",
+        "/mailboxes",
+        "/settings/logging",
+        "/settings/never-log",
+        "/mailboxes/1/journal",
+    ):
         at_desk.goto(site + path)
         small = at_desk.evaluate(
             """[...document.querySelectorAll('button, [role=button], input:not([type=hidden]), select, nav a, summary')]

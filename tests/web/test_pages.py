@@ -4,8 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from crm.store import accounts, contacts, mailboxes, never_log
-from crm.store import settings as account_settings
+from crm.store import contacts, mailboxes
 from providers import causes
 from providers.client import Retry
 from tests.web import story
@@ -244,54 +243,6 @@ def test_a_stopped_mailbox_is_told_on_every_page_of_its_owner(ana, ben, company,
         assert "The password was changed" in text
         assert 'href="/mailboxes/1/reconnect"' in text
     assert "The password was changed" not in ben.get("/contacts").text
-
-
-def test_never_log_lists(ana, ben, company, database):
-    ana.post("/settings/never-log/account", {"entry": "*.Spam.test"})
-    ben.post("/settings/never-log/own", {"entry": "Mum@Home.test"})
-    assert "*.spam.test" in ben.get("/settings").text
-    assert "mum@home.test" not in ana.get("/settings").text
-    with database.read() as conn:
-        rows = never_log.rows(conn, company.account, company.world.users["ben@acme.test"])
-    by_entry = {row.entry: row.id for row in rows}
-    ana.post(f"/settings/never-log/own/{by_entry['mum@home.test']}")
-    assert "mum@home.test" in ben.get("/settings").text
-    ben.post(f"/settings/never-log/own/{by_entry['mum@home.test']}")
-    assert (
-        "mum@home.test"
-        not in ben.get("/settings").text.partition("The company")[0].partition("Your")[2]
-    )
-
-
-@pytest.mark.parametrize(
-    ("entry", "stored"),
-    [("Bob@X.test", "bob@x.test"), ("X.test", "x.test"), ("*@x.test", "*@x.test"), ("*.x.test", "*.x.test"),
-     ("bücher.test", "xn--bcher-kva.test"), ("x", ""), ("*", ""), ("*@", ""), ("a b@c", ""), ("http://x.test", "")],
-)  # fmt: skip
-def test_a_never_log_entry_is_checked(ana, company, database, entry, stored):
-    ana.post("/settings/never-log/own", {"entry": entry})
-    with database.read() as conn:
-        kept = never_log.listed(conn, company.account, company.world.users["ana@acme.test"]).entries
-    assert kept == ({stored} if stored else set())
-
-
-@pytest.mark.parametrize(
-    "path", ["/settings", "/settings/never-log/account", "/settings/never-log/account/1", "/settings/domains", "/settings/domains/remove"]
-)  # fmt: skip
-def test_the_companys_settings_are_for_admins(ben, path):
-    assert ben.post(path, {"entry": "x.test", "domain": "acme.test"}).status_code == 403
-
-
-def test_an_admin_changes_domains_label_and_bcc(ana, company, database):
-    ana.post("/settings/domains", {"domain": "Acme.example"})
-    ana.post("/settings/domains/remove", {"domain": "acme.test"})
-    ana.post("/settings", {"log_label": " To  log ", "bcc_address": "Log@Acme.example"})
-    with database.read() as conn:
-        assert accounts.domains(conn, company.account) == {"acme.example"}
-        found = account_settings.settings_of(conn, company.account)
-    assert (found.log_label, found.bcc_address) == ("To log", "log@acme.example")
-    ana.post("/settings", {"log_label": "", "bcc_address": ""})
-    assert "needs a name" in ana.get("/settings").text
 
 
 def test_another_companys_rows_are_not_there(ana, company, told):

@@ -450,6 +450,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_journal_account_id_sender', ['account_id', 'sender'], unique=False)
         batch_op.create_index('ix_journal_decided_at', ['decided_at'], unique=False)
         batch_op.create_index('ix_journal_mailbox_id_at', ['mailbox_id', 'at'], unique=False)
+        batch_op.create_index('ix_journal_never_log', ['account_id', 'decided_at'], unique=False, postgresql_where=sa.text("rule = 'never-log'"), sqlite_where=sa.text("rule = 'never-log'"))
         batch_op.create_index('ix_journal_turned', ['account_id', 'decided_at'], unique=False, postgresql_where=sa.text("turned_by <> ''"), sqlite_where=sa.text("turned_by <> ''"))
 
     op.create_table('sighting',
@@ -500,6 +501,7 @@ def downgrade() -> None:
     op.drop_table('sighting')
     with op.batch_alter_table('journal', schema=None) as batch_op:
         batch_op.drop_index('ix_journal_turned', postgresql_where=sa.text("turned_by <> ''"), sqlite_where=sa.text("turned_by <> ''"))
+        batch_op.drop_index('ix_journal_never_log', postgresql_where=sa.text("rule = 'never-log'"), sqlite_where=sa.text("rule = 'never-log'"))
         batch_op.drop_index('ix_journal_mailbox_id_at')
         batch_op.drop_index('ix_journal_decided_at')
         batch_op.drop_index('ix_journal_account_id_sender')
