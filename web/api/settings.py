@@ -7,9 +7,11 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from crm.settings_input import OWN_DOMAINS, read_change, shown
-from crm.store import accounts
+from crm.store import accounts, previews
 from crm.store import settings as account_settings
+from crm.store.paging import Page
 from crm.store.settings import PLAIN, SWITCHES
+from web.api import lists
 from web.api.keys import caller
 from web.api.problems import Problem
 from web.parts import parts
@@ -29,6 +31,16 @@ _DEFAULTS: dict[str, object] = {**SWITCHES, **PLAIN, OWN_DOMAINS: ()}
 SettingsSchema = ma.Schema.from_dict(
     {name: _field(default) for name, default in _DEFAULTS.items()}, name="Settings"
 )
+
+
+class SwitchPreviewSchema(ma.Schema):
+    name = ma.fields.String(required=True)
+    more = ma.fields.Integer(
+        required=True, metadata={"description": "messages that would newly have been logged"}
+    )
+    fewer = ma.fields.Integer(
+        required=True, metadata={"description": "messages that would not have been logged"}
+    )
 
 
 class Anything(ma.Schema):
@@ -58,6 +70,24 @@ class Settings(MethodView):
         with parts().database.begin() as conn:
             account_settings.change(conn, account_id, change.values)
         return _all(account_id)
+
+
+@blueprint.route("/preview")
+class Preview(MethodView):
+    @blueprint.response(200, lists.listed(SwitchPreviewSchema))
+    def get(self) -> dict[str, Any]:
+        """For each switch: of the messages of the last 30 days, how many would have been decided
+        otherwise with this switch turned over."""
+        here = parts()
+        with here.database.read() as conn:
+            found = previews.switches(conn, caller().account_id, here.clock())
+        rows = [(name, found.get(name, previews.Preview())) for name in SWITCHES]
+        return lists.answer(lambda: Page(tuple(rows)), _preview)
+
+
+def _preview(row: tuple[str, previews.Preview]) -> dict[str, Any]:
+    name, preview = row
+    return {"name": name, "more": preview.more, "fewer": preview.fewer}
 
 
 def _all(account_id: int) -> dict[str, Any]:

@@ -25,6 +25,17 @@ def test_settings_are_read_and_changed_by_name(program):
     assert program.get("/settings") == changed
 
 
+def test_a_preview_counts_what_a_switch_would_have_changed(program, company):
+    company.connect("ana@acme.test")
+    company.contact("Maria", "maria@globex.test")
+    company.bring("ana@acme.test", company.mail("maria@globex.test", "ana@acme.test", "New", "x"))
+
+    found = {each["name"]: each for each in program.get("/settings/preview")["items"]}
+
+    assert found["log_all_known"] == {"name": "log_all_known", "more": 1, "fewer": 0}
+    assert found["log_internal"]["more"] == 0
+
+
 @pytest.mark.parametrize(("change", "name"), WRONG)
 def test_a_wrong_setting_is_named_and_nothing_is_stored(program, change, name):
     before = program.get("/settings")
