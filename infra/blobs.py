@@ -84,7 +84,7 @@ class Blobs:
         with self._scratch() as file:
             blob = _written(pieces, file, most)
             name = _name(account_id, blob.digest)
-            with _told():
+            with _told(missing=Unavailable):
                 obstore.put(self._store, name, file, chunk_size=_PART, max_concurrency=2)
                 self._settle(name)
         return blob
@@ -120,7 +120,7 @@ class Blobs:
 
     def listing(self) -> Iterator[list[Kept]]:
         """All files of all accounts, some at a time. What has another name is passed over."""
-        with _told():
+        with _told(missing=Unavailable):
             for some in obstore.list(self._store, chunk_size=_LISTED):
                 found = [(_NAME.fullmatch(each["path"]), each["last_modified"]) for each in some]
                 yield [Kept(int(name[1]), name[2], at) for name, at in found if name]
@@ -202,12 +202,12 @@ def _name(account_id: int, digest: str) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Inside it, what goes wrong is Unavailable or NoSuchBlob, without the names that the library
-    puts into its errors."""
+def _told(missing: type[Exception] = NoSuchBlob) -> Iterator[None]:
+    """Inside it, what goes wrong is Unavailable, or `missing` where something is not there, without
+    the names that the library puts into its errors."""
     try:
         yield
     except _GONE:
-        raise NoSuchBlob("not kept") from None
+        raise missing("not there") from None
     except (BaseError, OSError) as error:
         raise Unavailable(type(error).__name__) from None

@@ -1,6 +1,6 @@
 """All rules in their order, with the words that the journal, the pages and the manual use."""
 
-from crm.rules import forwarded, incoming, logging_address, sent, team
+from crm.rules import files, forwarded, incoming, logging_address, sent, team
 from crm.rules.rule import Effect, Part, Rule, Test
 
 REPLY = "reply"
@@ -333,5 +333,5 @@ _COPIES = (
     ),
 )
 
-RULES: tuple[Rule, ...] = (*_INCOMING, *_SENT, *_ELSEWHERE, *_COPIES)
+RULES: tuple[Rule, ...] = (*_INCOMING, *_SENT, *_ELSEWHERE, *_COPIES, *files.RULES)
 BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}

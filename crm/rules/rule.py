@@ -18,6 +18,7 @@ class Part(StrEnum):
     LOGGING = "logging"  # at the account's logging address
     TEAM = "team"
     COPY = "copy"
+    FILES = "files"  # of logged ones
 
 
 class Effect(StrEnum):
@@ -26,6 +27,7 @@ class Effect(StrEnum):
     REFUSES = "refuses"
     LOGS = "logs"
     JOINS = "joins"  # no refusal: an entry exists, this copy is added to it
+    LIMITS = "limits"  # no refusal: less of the e-mail is kept, or shown at first
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,6 +257,15 @@ def test_a_server_that_is_not_there_is_unavailable_and_names_nothing(tmp_path: P
     assert s3_server.SECRET not in str(caught.value)
 
 
+def test_a_bucket_that_does_not_exist_is_unavailable(bucket, tmp_path: Path):
+    more = {"files_url": "s3://no-such", "files_s3_endpoint": bucket.s3.url, **BUCKET_SETTINGS}
+    blobs = Blobs(Settings(var=tmp_path, **more))
+    with pytest.raises(Unavailable):
+        blobs.put(1, [b"x"])
+    with pytest.raises(Unavailable):
+        list(blobs.listing())
+
+
 def test_a_wrong_secret_is_unavailable(bucket, tmp_path: Path):
     more = BUCKET_SETTINGS | {"files_s3_secret_access_key": "wrong"}
     settings = Settings(
