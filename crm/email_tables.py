@@ -112,11 +112,12 @@ class EmailAttachment(Owned, Base):
 
     __tablename__ = "email_attachment"
     __table_args__ = (
-        UniqueConstraint("email_id", "part"),
+        UniqueConstraint("email_id", "copy", "part"),
         Index("ix_email_attachment_next_at", "next_at"),
         Index("ix_email_attachment_account_id_digest", "account_id", "digest"),
     )
     email_id: Mapped[int] = ref("email.id")
+    copy: Mapped[str] = mapped_column(Key)  # mailbox and message in which `part` is its name
     part: Mapped[str] = mapped_column(Key)
     filename: Mapped[str]
     content_type: Mapped[str]

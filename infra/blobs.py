@@ -128,10 +128,11 @@ class Blobs:
     def tidy(self, before: datetime) -> None:
         """Delete what a killed process left half written on disk before then. (A bucket does that
         by a lifecycle rule for incomplete uploads.)"""
-        if isinstance(self._store, LocalStore):
-            for path in self._folder.rglob("*#*"):
-                if _UNFINISHED.search(path.name) and path.stat().st_mtime < before.timestamp():
-                    path.unlink(missing_ok=True)
+        with _told(missing=Unavailable):
+            if isinstance(self._store, LocalStore):
+                for path in self._folder.rglob("*#*"):
+                    if _UNFINISHED.search(path.name) and path.stat().st_mtime < before.timestamp():
+                        path.unlink(missing_ok=True)
 
     @cached_property
     def _store(self) -> Store:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from crm.messages import attachment, parse
-from crm.model import Folder, Headers, Message, Place, Ref, WatchState
+from crm.model import Attachment, Content, Folder, Headers, Message, Place, Ref, WatchState
 from providers.client import CHUNK, Cursor, CursorExpired, Gone, Item, Page, ProviderError
 
 WATCH_LIFE = timedelta(days=7)
+SCAN = Attachment("scan", "Scan In Progress", "text/html", 40, content=Content.SCANNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class MemoryMailbox:
         self.followed: tuple[Folder, ...] = ()
         self.labels: list[str] = []
         self.watches: tuple[WatchState, ...] = ()
+        self.scanning: set[str] = set()  # messages whose files are being scanned
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
 
@@ -144,7 +146,8 @@ class MemoryClient:
         stored = self.mailbox.messages.get(ref.id)
         if stored is None:
             raise Gone
-        return _read(ref, stored)
+        message = _read(ref, stored)
+        return replace(message, attachments=(SCAN,)) if ref.id in self.mailbox.scanning else message
 
     def attachment(self, ref: Ref, part: str) -> Generator[bytes]:
         self.mailbox.enter("attachment")

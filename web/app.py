@@ -9,6 +9,7 @@ from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response as AnyResponse
 
 from crm.database import Database
+from infra.blobs import Blobs
 from infra.redis_client import web_client
 from infra.secrets import Secrets
 from infra.settings import Settings
@@ -142,6 +143,7 @@ def create_app(
         secrets=Secrets(settings.key_texts),
         redis=redis,
         queue=Queue(redis),
+        blobs=Blobs(settings),
         clock=clock,
         open_client=open_client,
     )

@@ -13,6 +13,7 @@ from crm.database import Database
 from crm.model import Tokens
 from crm.store import mailboxes
 from crm.store.mailboxes import Mailbox
+from infra.blobs import Blobs
 from infra.secrets import Secrets
 from infra.settings import Settings
 from providers import oauth, registry
@@ -36,6 +37,7 @@ class Parts:
     secrets: Secrets
     redis: Redis
     queue: Queue
+    blobs: Blobs
     clock: Clock = utc_now
     open_client: OpenClient = registry.open_client
 

@@ -11,6 +11,7 @@ from crm.database import Database
 from crm.model import Tokens
 from crm.store import mailboxes
 from crm.store.mailboxes import Mailbox
+from infra.blobs import Blobs
 from infra.secrets import Secrets
 from infra.settings import Settings
 from providers import oauth, registry
@@ -23,12 +24,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class Stopped(Exception):
+    """The process was asked to end between two steps; nothing is lost, the run is rung again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     database: Database
     queue: Queue
     secrets: Secrets
     open_client: Callable[[Mailbox], MailClient]
+    blobs: Blobs
     clock: Callable[[], datetime] = utc_now
 
 
@@ -38,7 +44,8 @@ def runtime(settings: Settings, redis: Redis) -> Iterator[Runtime]:
     database = Database(settings.resolved_database_url)
     secrets = Secrets(settings.key_texts)
     try:
-        yield Runtime(database, Queue(redis), secrets, client_opener(database, secrets, settings))
+        opener = client_opener(database, secrets, settings)
+        yield Runtime(database, Queue(redis), secrets, opener, Blobs(settings))
     finally:
         database.close()
         redis.close()

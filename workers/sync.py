@@ -27,9 +27,10 @@ from providers.client import (
     Reconnect,
     Retry,
 )
+from workers.files import Files
 from workers.labels import ensure_label
 from workers.queue import QueueDown
-from workers.runtime import Runtime
+from workers.runtime import Runtime, Stopped
 from workers.settling import Settling
 from workers.times import OVERLAP, after_failed_runs, after_failure, quiet
 from workers.watches import AGAIN, refresh
@@ -47,10 +48,6 @@ OPERATOR_PAUSE = timedelta(minutes=15)
 JUDGED_AGAIN_ROUNDS = (
     20  # each settles a batch of pending messages; the rest waits for the next run
 )
-
-
-class Stopped(Exception):
-    """The process was asked to end between two batches; nothing is lost, the run is rung again."""
 
 
 def sync(runtime: Runtime, mailbox_id: int, stopping: threading.Event) -> None:
@@ -166,8 +163,9 @@ class Running:
             self._go_on()
             if not settling.settle_pending():
                 break
+        files_at = Files(self.runtime, self.held, client, self._go_on).read_due()
         ensure_label(self.runtime, self.mailbox, client)
-        return self._next_wake(found)
+        return self._next_wake(found, files_at)
 
     def _go_on(self) -> None:
         self.beats = 0
@@ -185,7 +183,7 @@ class Running:
             log.warning("cursor expired, listing since", mailbox=self.mailbox.id, since=settled)
             yield from client.since(settled - OVERLAP)
 
-    def _next_wake(self, found: int) -> datetime | None:
+    def _next_wake(self, found: int, files_at: datetime | None) -> datetime | None:
         now = self.runtime.clock()
         with self.runtime.database.read() as conn:
             pending = settle.next_pending(conn, self.mailbox)
@@ -194,7 +192,7 @@ class Running:
         renewal = current.renew_at if current else None
         if renewal and renewal <= now:  # it could not be done in this run
             renewal = now + AGAIN
-        return min(when for when in (soon, pending, renewal) if when is not None)
+        return min(when for when in (soon, pending, renewal, files_at) if when is not None)
 
     def _failed(self, error: Exception) -> datetime | None:
         """Stop or block the mailbox, unless it is another run's by now, or connected again."""

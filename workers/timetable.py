@@ -8,17 +8,20 @@ run's. It also queues a drain job again that Redis or a worker lost.
 import signal
 import threading
 import uuid
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import structlog
 
 from crm.database import OperationalError
 from crm.store import journal, leases, mailboxes
+from infra.blobs import Unavailable
 from infra.metrics import gauge
 from infra.redis_client import worker_client
 from infra.settings import Settings
 from workers.queue import QueueDown
 from workers.runtime import Runtime, runtime
+from workers.sweep import sweep
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +32,8 @@ LEADER = timedelta(seconds=10)
 MOST_DUE = 500  # a tick; the rest is due a second later
 RETENTION = timedelta(days=30)  # of journal rows; what is logged stays on its timeline
 RETENTION_EVERY = timedelta(hours=1)
+SWEEP_EVERY = timedelta(days=1)
+SWEEP_ASKED = timedelta(minutes=10)
 FORGOTTEN_AT_ONCE = 1000  # a tick; the rest goes with the next ones
 
 
@@ -39,6 +44,8 @@ class Timetable:
         self._running = running
         self._name = uuid.uuid4().hex
         self._forgot_at: datetime | None = None
+        self._sweep_at: datetime | None = None  # when to see whether one is due
+        self._sweeping: Iterator[int] = iter(())
 
     def tick(self) -> bool:
         """Ring what is due now; False where another process leads."""
@@ -53,7 +60,21 @@ class Timetable:
             self._running.queue.wake(*(mailbox_id for _, mailbox_id in due))
         self._running.queue.nudge()
         self._forget(now)
+        self._sweep(now)
         return True
+
+    def _sweep(self, now: datetime) -> None:
+        """A step of the sweep, and a new one once a day, whoever leads and however often it starts."""
+        try:
+            if next(self._sweeping, None) is not None:
+                return
+        except Unavailable as error:
+            log.warning("files not swept", error=str(error))
+        if self._sweep_at is None or self._sweep_at <= now:
+            self._sweep_at = now + SWEEP_ASKED
+            with self._running.database.begin() as conn:
+                if leases.take(conn, "sweep", uuid.uuid4().hex, now, SWEEP_EVERY):
+                    self._sweeping = sweep(self._running)
 
     def _forget(self, now: datetime) -> None:
         if self._forgot_at is not None and now - self._forgot_at < RETENTION_EVERY:

@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, insert
 
 from crm.addresses import listed
-from crm.model import Address, Direction, Headers, MailboxKind, NeverLog, Place
+from crm.model import AccountSettings, Address, Direction, Headers, MailboxKind, NeverLog, Place
 from crm.store import never_log as never_log_lists
 from crm.store import sql
 from crm.store.associations import associate
 from crm.store.context import contacts_of
+from crm.store.files import rows_of
 from crm.store.mailbox_rows import Mailbox
 from crm.store.outcomes import Logged
 from crm.store.people import create_contacts
+from crm.store.settings import settings_of
 from crm.store.visibility import defaults
 from crm.subjects import base_subject
 from crm.tables import (
@@ -77,7 +79,7 @@ def insert_entries(
     contacts = _contacts(conn, mailbox, entries)
     threads = _threads(conn, mailbox, entries)
     ids = _emails(conn, mailbox, entries, threads, now)
-    _hang(conn, account_id, entries, ids, contacts)
+    _hang(conn, mailbox, entries, ids, contacts, now)
     bringing = {
         ids[entry.identity]: contacts[entry.identity]
         for entry in entries
@@ -191,32 +193,26 @@ def _direction(entry: NewEntry) -> Direction:
 
 def _hang(
     conn: Connection,
-    account_id: int,
+    mailbox: Mailbox,
     entries: Sequence[NewEntry],
     ids: dict[str, int],
     contacts: dict[str, list[int]],
+    now: datetime,
 ) -> None:
+    settings: AccountSettings | None = None
     people: list[sql.Row] = []
     files: list[sql.Row] = []
     references: list[sql.Row] = []
     on_timelines: list[sql.Row] = []
     for entry in entries:
-        own = {"account_id": account_id, "email_id": ids[entry.identity]}
+        own = {"account_id": mailbox.account_id, "email_id": ids[entry.identity]}
         people += [own | person for person in _people(entry.headers)]
         references += [own | {"message_id": each} for each in entry.headers.answers]
         on_timelines += [own | {"contact_id": each} for each in contacts[entry.identity]]
-        files += [
-            own
-            | {
-                "part": file.part,
-                "filename": file.filename,
-                "content_type": file.content_type,
-                "size": file.size,
-                "inline": file.inline,
-                "content_id": file.content_id,
-            }
-            for file in entry.logged.message.attachments
-        ]
+        if entry.logged.message.attachments:
+            settings = settings or settings_of(conn, mailbox.account_id)
+            rows = rows_of(mailbox.id, entry.logged.message, settings, now)
+            files += [own | row for row in rows]
     sql.add_missing(conn, EmailPerson, people)
     sql.add_missing(conn, EmailReference, references)
     sql.add_missing(conn, EmailContact, on_timelines)

@@ -9,13 +9,12 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 from sqlalchemy.sql import Select
 
-from crm.model import Attachment
-from crm.store import associations, paging, sql
+from crm.store import associations, files, paging, sql
+from crm.store.files import FileRow
 from crm.store.paging import Page
 from crm.store.visibility import Viewer, visible
 from crm.tables import (
     Email,
-    EmailAttachment,
     EmailContact,
     EmailPerson,
     Mailbox,
@@ -51,7 +50,7 @@ class EmailRow:
     owner_id: int | None
     visibility: str
     people: tuple[Person, ...] = ()
-    attachments: tuple[Attachment, ...] = ()
+    attachments: tuple[FileRow, ...] = ()
     mailboxes: tuple[str, ...] = ()
 
 
@@ -237,13 +236,13 @@ def _dress(
     """Add people, attachments and mailboxes to rows of `_SHOWN`."""
     ids = [row.id for row in rows]
     people = _people(conn, account_id, ids)
-    files = _attachments(conn, account_id, ids)
+    attached = files.of_emails(conn, account_id, ids)
     seen_in = _mailboxes(conn, account_id, ids)
     return [
         EmailRow(
             **row._asdict(),
             people=tuple(people.get(row.id, ())),
-            attachments=tuple(files.get(row.id, ())),
+            attachments=tuple(attached.get(row.id, ())),
             mailboxes=tuple(seen_in.get(row.id, ())),
         )
         for row in rows
@@ -261,29 +260,6 @@ def _people(conn: Connection, account_id: int, ids: list[int]) -> dict[int, list
         )
         for email_id, role, address, name in conn.execute(query):
             found.setdefault(email_id, []).append(Person(role, address, name))
-    return found
-
-
-def _attachments(conn: Connection, account_id: int, ids: list[int]) -> dict[int, list[Attachment]]:
-    found: dict[int, list[Attachment]] = {}
-    table = EmailAttachment
-    for some in sql.chunks(ids):
-        query = (
-            select(
-                table.email_id,
-                table.part,
-                table.filename,
-                table.content_type,
-                table.size,
-                table.inline,
-                table.content_id,
-            )
-            .where(table.account_id == account_id, table.email_id.in_(some))
-            .order_by(table.id)
-        )
-        for row in conn.execute(query):
-            values = row._asdict()
-            found.setdefault(values.pop("email_id"), []).append(Attachment(**values))
     return found
 
 

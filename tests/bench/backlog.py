@@ -24,6 +24,7 @@ from redis import Redis
 
 from crm.store import mailboxes
 from infra import redis_server
+from infra.blobs import Blobs
 from providers import registry
 from providers.client import MailClient
 from providers.gmail.api import api
@@ -146,7 +147,7 @@ def backlog(provider: str) -> Iterator[Backlog]:
             made.person(other, provider)
             runtime = Runtime(
                 made.database, Queue(client), made.secrets,
-                client_opener(made.database, made.secrets, made.settings),
+                client_opener(made.database, made.secrets, made.settings), Blobs(made.settings),
             )  # fmt: skip
             drain.use(runtime, threading.Event())
             worker.STOPPING.clear()

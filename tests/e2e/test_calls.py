@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from crm.store import mailboxes
+from infra.blobs import Blobs
 from replylog.pretend import Pretend
 from tests.faults.letters import CONTACTS, Letters
 from tests.faults.office import DOMAINS, Office, office, utc_now
@@ -91,7 +92,8 @@ def counted(
         owner = f"owner@{DOMAINS[provider]}"
         mailbox_id = made.connect(owner, provider)
         opener = client_opener(made.database, made.secrets, made.settings)
-        runtime = Runtime(made.database, Queue(redis), made.secrets, opener)
+        blobs = Blobs(made.settings)
+        runtime = Runtime(made.database, Queue(redis), made.secrets, opener, blobs)
         letters = Letters(made, [owner], Random(1))
         with made.database.begin() as conn:  # folders and watches are another test's subject
             mailbox = mailboxes.by_id(conn, mailbox_id)

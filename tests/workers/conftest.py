@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
 from crm.store.mailboxes import Mailbox, NewMailbox
 from crm.tables import Email, EmailContact, JournalRow, PendingMessage, Sighting
+from infra.blobs import Blobs
 from infra.secrets import Secrets
+from infra.settings import Settings
 from providers.client import MailClient
 from providers.memory import MemoryClient, MemoryMailbox
 from workers.queue import Queue
@@ -25,6 +28,7 @@ from workers.runtime import Runtime
 from workers.sync import sync
 
 BCC = "log@bcc.acme.test"
+NOWHERE = Blobs(Settings(var=Path("/dev/null")))  # for tests whose mail has no files
 
 
 def mail(
@@ -54,6 +58,7 @@ class Office:
     queue: Queue
     secrets: Secrets
     clock: datetime
+    blobs: Blobs = NOWHERE
     account_id: int = 0
     users: dict[str, int] = field(default_factory=dict)
     boxes: dict[int, MemoryMailbox] = field(default_factory=dict)
@@ -70,7 +75,9 @@ class Office:
 
     @property
     def runtime(self) -> Runtime:
-        return Runtime(self.database, self.queue, self.secrets, self._open, lambda: self.clock)
+        return Runtime(
+            self.database, self.queue, self.secrets, self._open, self.blobs, lambda: self.clock
+        )
 
     def _open(self, mailbox: Mailbox) -> MailClient:
         self.opened += 1
@@ -171,15 +178,22 @@ class Office:
 
 
 @pytest.fixture
-def office(database: Database, redis: Any, secrets: Secrets, now: datetime) -> Office:
-    return Office(database, Queue(redis), secrets, now)
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs(Settings(var=tmp_path / "var"))
 
 
 @pytest.fixture
-def sqlite_office(sqlite_url: str, redis: Any, secrets: Secrets, now: datetime) -> Any:
+def office(database: Database, redis: Any, secrets: Secrets, now: datetime, blobs: Blobs) -> Office:
+    return Office(database, Queue(redis), secrets, now, blobs)
+
+
+@pytest.fixture
+def sqlite_office(
+    sqlite_url: str, redis: Any, secrets: Secrets, now: datetime, blobs: Blobs
+) -> Any:
     """An office on SQLite alone, for tests whose subject is not the database."""
     database = Database(sqlite_url)
-    yield Office(database, Queue(redis), secrets, now)
+    yield Office(database, Queue(redis), secrets, now, blobs)
     database.close()
 
 

@@ -338,6 +338,7 @@ def upgrade() -> None:
 
     op.create_table('email_attachment',
     sa.Column('email_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('copy', sa.Text(), nullable=False),
     sa.Column('part', sa.Text(), nullable=False),
     sa.Column('filename', sa.Text(), nullable=False),
     sa.Column('content_type', sa.Text(), nullable=False),
@@ -353,7 +354,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_email_attachment_account_id'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['email_id'], ['email.id'], name=op.f('fk_email_attachment_email_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_email_attachment')),
-    sa.UniqueConstraint('email_id', 'part', name=op.f('uq_email_attachment_email_id_part'))
+    sa.UniqueConstraint('email_id', 'copy', 'part', name=op.f('uq_email_attachment_email_id_copy_part'))
     )
     with op.batch_alter_table('email_attachment', schema=None) as batch_op:
         batch_op.create_index('ix_email_attachment_account_id_digest', ['account_id', 'digest'], unique=False)
