@@ -11,8 +11,18 @@ from sqlalchemy import delete, exists, func, or_, select, text, update
 from sqlalchemy.orm import aliased
 
 from crm import guard
-from crm.model import Folder, Ref, Visibility, WatchState
-from crm.store import accounts, companies, contacts, deals, journal, mailboxes, never_log, teams
+from crm.model import AccountSettings, FileState, Folder, Ref, Visibility, WatchState
+from crm.store import (
+    accounts,
+    companies,
+    contacts,
+    deals,
+    files,
+    journal,
+    mailboxes,
+    never_log,
+    teams,
+)
 from crm.store import settings as account_settings
 from crm.store.outcomes import Later, Run
 from crm.store.timeline import On
@@ -20,9 +30,10 @@ from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "answers", "companies", "contacts", "context", "deals", "journal",
+MODULES = ("accounts", "again", "answers", "companies", "contacts", "context", "deals", "files", "journal",
            "journal_facts", "mailboxes", "never_log", "never_log_effects", "people", "previews", "runs", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
+DIGEST = "d" * 64
 MARK = "secretb"  # in every text of the account that must stay unseen
 
 
@@ -87,7 +98,7 @@ def functions():
         for label, each in inspect.getmembers(module, inspect.isfunction):
             names = inspect.signature(each).parameters
             public = each.__module__ == module.__name__ and not label.startswith("_")
-            of_one = {"account_id", "viewer", "mailbox", "run"} & names.keys()
+            of_one = {"account_id", "viewer", "mailbox", "run", "due_file"} & names.keys()
             if public and of_one and "conn" in names:
                 found[f"{name}.{label}"] = each
     return found
@@ -117,6 +128,10 @@ def victim(database, secrets, now):
         Later(Ref("p3", MARK), "gone", "Gone", None),
         Later(Ref("p4", MARK), "gone", "Gone", now),
     )
+    with database.begin() as conn:
+        (file,) = files.due(conn, mailbox, world.now, 5)
+        files.keep(conn, file, DIGEST, 7)
+    world.settle(mailbox, world.sent(5, [f"zoe@{MARK}.test"], subject=MARK))
     return world
 
 
@@ -140,6 +155,7 @@ def arguments(victim, stranger):
         deal = deals.of_contact(conn, victim.account, zoe.id)[0]
         rows = journal.rows(conn, victim.account, theirs.id, journal.Filter()).items
         email_id = next(row.email_id for row in rows if row.email_id)
+        (file,) = files.due(conn, theirs, now, 5)
         digest = accounts.digests(conn, victim.account, victim.secrets).of("m1@mail.test")
     mailbox = replace(theirs, account_id=stranger.account, own_addresses=frozenset())
     new = mailboxes.NewMailbox(None, "x@y.test", "gmail", a_token(now))
@@ -153,6 +169,9 @@ def arguments(victim, stranger):
         "outcomes": [stranger.sent(1)], "headers": [stranger.sent(1).message.headers],
         "refs": [Ref("p1")], "message_ids": ["m1@mail.test"], "message_digests": ["00"],
         "message_digest": digest,
+        "due_file": replace(file, account_id=stranger.account), "file_id": file.id, "digest": DIGEST,
+        "digests": [DIGEST], "next_at": now, "counts": True, "state": FileState.OFF, "size": 1,
+        "message": stranger.sent(1).message, "settings": AccountSettings(),
         "address": f"zoe@{MARK}.test", "addresses": [f"eve@{MARK}.test"], "people": [],
         "domain": f"{MARK}.test", "name": "log_label", "value": "mine", "entry": "mine.test", "entries": ["mine.test"], "domains": ["mine.test"],
         "user": accounts.NewUser("x@y.test"), "new": new, "cause": "revoked", "fresh": a_token(now),

@@ -3,90 +3,19 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
 
-from crm.store import contacts, mailboxes
-from crm.store import settings as account_settings
-from crm.store.removal import remove_contact
-from crm.tables import EmailAttachment
+from crm.store import mailboxes
 from infra.blobs import Blobs
-from infra.settings import Settings
 from providers.client import Retry
-from tests.providers.mail import with_file
 from tests.workers.conftest import NOWHERE, Office
+from tests.workers.desk import Desk
 from workers.files import MOST_ATTEMPTS
-from workers.sweep import OLD, sweep
 from workers.sync import LEASE
-from workers.timetable import SWEEP_EVERY, Timetable
 
-MARIA = "maria@globex.test"
-ROOT = "root-1@acme.test"
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-
-
-class Desk:
-    """Ana's mailbox with a thread that Maria answers with files."""
-
-    def __init__(self, office: Office) -> None:
-        self.office = office
-        office.contact(MARIA)
-        self.ana = self.mailbox("ana@acme.test")
-        office.send(self.ana, MARIA, "Offer", ROOT)
-        office.sync(self.ana)
-
-    def mailbox(self, address: str) -> int:
-        return self.office.mailbox(address, user="ana@acme.test")
-
-    def answer(self, content: bytes, name: str = "a.pdf", mailbox: int = 0, head: str = "") -> str:
-        """Maria answers with a file; the message's id."""
-        raw = with_file(name, content)
-        raw = raw.replace(b"gina@globex.test\r\n", MARIA.encode() + b"\r\n", 1)
-        raw = raw.replace(b"Subject: A file", b"Subject: Re: Offer", 1)
-        raw = raw.replace(
-            b"MIME-Version", f"In-Reply-To: <{ROOT}>\r\n{head}MIME-Version".encode(), 1
-        )
-        return self.office.boxes[mailbox or self.ana].deliver(raw)
-
-    def sync(self, after: timedelta = timedelta()) -> None:
-        self.office.clock += after
-        self.office.sync(self.ana)
-
-    def setting(self, name: str, value: bool | int) -> None:
-        with self.office.database.begin() as conn:
-            account_settings.set_setting(conn, self.office.account_id, name, value)
-
-    def rows(self) -> list[tuple[str, str, str, int]]:
-        """(name, state, digest, size) of all files."""
-        table = EmailAttachment
-        columns = (table.filename, table.state, table.digest, table.size)
-        where = table.account_id == self.office.account_id
-        return [
-            tuple(row) for row in self.office.rows(select(*columns).where(where).order_by(table.id))
-        ]
-
-    def states(self) -> list[str]:
-        return [state for _, state, _, _ in self.rows()]
-
-    def kept(self) -> list[bytes]:
-        """The bytes behind every file that is kept."""
-        return [
-            b"".join(self.office.blobs.open(self.office.account_id, digest))
-            for _, _, digest, _ in self.rows()
-            if digest
-        ]
-
-    def calls(self, mailbox: int = 0) -> int:
-        return self.office.boxes[mailbox or self.ana].calls["attachment"]
-
-    def refuse(self, error: Exception, times: int = 1) -> None:
-        self.office.boxes[self.ana].refuse(error, times, "attachment")  # type: ignore[arg-type]
-
-    def blobs(self) -> int:
-        return sum(len(some) for some in self.office.blobs.listing())
 
 
 @pytest.fixture
@@ -361,97 +290,3 @@ def test_a_process_that_is_to_end_stops_reading_at_once(desk):
     desk.office.blobs = whole
     desk.sync()
     assert desk.states() == ["stored"]
-
-
-# -- the sweep
-
-
-def age(office: Office, by: timedelta) -> None:
-    """Make every kept file on disk older."""
-    folder = office.blobs._folder
-    for path in folder.rglob("*"):
-        then = path.stat().st_mtime - by.total_seconds()
-        os.utime(path, (then, then))
-
-
-@pytest.fixture
-def real_time(sqlite_office: Office) -> Desk:
-    sqlite_office.clock = datetime.now(UTC)
-    return Desk(sqlite_office)
-
-
-def swept(office: Office) -> int:
-    return sum(sweep(office.runtime))
-
-
-def test_a_sweep_takes_what_is_old_and_nobody_s(real_time):
-    desk, office = real_time, real_time.office
-    desk.answer(b"named")
-    desk.sync()
-    office.blobs.put(office.account_id, [b"left by a killed worker"])
-    office.blobs.put(999, [b"of an account that is gone"])
-    age(office, OLD - MINUTE)
-    assert swept(office) == 0
-    age(office, 2 * MINUTE)
-    office.blobs.put(office.account_id, [b"just put"])
-    assert swept(office) == 2
-    assert desk.kept() == [b"named"]
-    assert desk.blobs() == 2
-
-
-def test_files_go_with_the_last_e_mail_that_has_them(real_time):
-    desk, office = real_time, real_time.office
-    desk.answer(b"same", "one.pdf")
-    desk.sync()
-    with office.database.begin() as conn:
-        maria = contacts.find(conn, office.account_id, MARIA)
-        assert maria is not None
-        mailboxes.disconnect(conn, office.account_id, desk.ana, office.clock)
-    age(office, 2 * OLD)
-    assert swept(office) == 0  # a mailbox that is disconnected keeps what is logged
-    with office.database.begin() as conn:
-        remove_contact(conn, office.account_id, maria.id)
-    assert swept(office) == 1
-    assert desk.blobs() == 0
-
-
-def test_a_file_of_two_e_mails_stays_with_the_other_one(real_time):
-    desk, office = real_time, real_time.office
-    desk.answer(b"same", "one.pdf")
-    desk.answer(b"same", "two.pdf")
-    desk.sync()
-    table = EmailAttachment
-    with office.database.begin() as conn:
-        conn.execute(
-            table.__table__.delete().where(
-                table.account_id == office.account_id, table.filename == "one.pdf"
-            )
-        )
-    age(office, 2 * OLD)
-    assert swept(office) == 0
-    assert desk.kept() == [b"same"]
-
-
-def test_the_timetable_sweeps_once_a_day_whoever_leads(real_time):
-    office = real_time.office
-    first = Timetable(office.runtime)
-    first.tick()
-    office.blobs.put(office.account_id, [b"nobody's"])
-    age(office, 2 * OLD)
-    for _ in range(3):
-        office.clock += timedelta(hours=2)
-        Timetable(office.runtime).tick()
-        first.tick()
-    assert real_time.blobs() == 1
-    office.clock += SWEEP_EVERY
-    second = Timetable(office.runtime)
-    second.tick()
-    second.tick()
-    assert real_time.blobs() == 0
-
-
-def test_a_place_that_is_away_does_not_end_the_timetable(sqlite_office: Office, tmp_path: Path):
-    (tmp_path / "file").touch()
-    sqlite_office.blobs = Blobs(Settings(var=tmp_path / "file"))
-    timetable = Timetable(sqlite_office.runtime)
-    assert [timetable.tick() for _ in range(3)] == [True, True, True]
