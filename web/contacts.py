@@ -1,45 +1,25 @@
 """Contacts: the list, one contact's page with the timeline, adding people and addresses."""
 
-from dataclasses import dataclass
-
 from flask import Response, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from crm.addresses import normalise
 from crm.store import companies, contacts, deals, mailboxes, timeline
 from crm.store.contacts import Added, AddressOfAnother, ContactRow, NoSuchContact, NotAnAddress
-from crm.store.paging import WrongCursor
-from crm.store.timeline import EmailRow, ThreadRow
-from web import live
-from web.emails import Shown, shown
+from crm.store.timeline import On
+from web import timelines
+from web.forms import line, page_start
 from web.parts import parts
 from web.people import me
 
 PER_PAGE = 50
-THREADS = 10
-MOST = 1_000_000  # contacts that can be paged through
-LONGEST_NAME = 200
 REFUSED = 422
 
 Answer = str | AnyResponse | tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
-    """A thread, folded to its newest message."""
-
-    row: ThreadRow
-    newest: Shown
-    older: tuple[EmailRow, ...]
-
-    @property
-    def name(self) -> str:
-        return f"thread-{self.row.id}-{self.newest.email.id}-{len(self.older)}"
-
-
 def listing() -> str:
-    search = request.args.get("q", "").strip()[:LONGEST_NAME]
-    start = min(max(request.args.get("start", 0, type=int), 0), MOST)
+    search, start = line("q"), page_start()
     with parts().database.read() as conn:
         found = contacts.listing(conn, me().account_id, search, start, PER_PAGE + 1)
         numbers = timeline.numbers(conn, me().viewer, [each.id for each in found])
@@ -58,8 +38,6 @@ def listing() -> str:
 
 def page(contact_id: int) -> str:
     contact = _contact(contact_id)
-    after = request.args.get("after", "")
-    rows, more = _rows(contact_id, after)
     with parts().database.read() as conn:
         theirs = deals.of_contact(conn, me().account_id, contact_id)
         own = [each for each in mailboxes.list_mailboxes(conn, me().account_id) if me().owns(each)]
@@ -69,28 +47,13 @@ def page(contact_id: int) -> str:
         deals=theirs,
         own=own,
         address=normalise(request.args.get("address", "")),
-        threads=_threads(rows),
-        more=more,
-        first_page=not after,
-        version=_version(rows),
+        timeline=timelines.read(On.CONTACT, contact_id),
     )
 
 
 def timeline_part(contact_id: int) -> Response:
-    """The first page of the timeline, for a page that follows itself up."""
-    contact = _contact(contact_id)
-    rows, more = _rows(contact_id, "")
-    version = _version(rows)
-    if request.args.get("v") == version:
-        return Response(status=204)
-    return live.part(
-        "parts/timeline.html",
-        version,
-        contact=contact,
-        threads=_threads(rows),
-        more=more,
-        first_page=True,
-    )
+    _contact(contact_id)
+    return timelines.part(On.CONTACT, contact_id)
 
 
 def new() -> str:
@@ -101,9 +64,8 @@ def new() -> str:
 def add() -> Answer:
     """Add a contact; refused replies of its addresses are judged again."""
     here, form = parts(), request.form
-    name = " ".join(form.get("name", "").split())[:LONGEST_NAME]
+    name, firm = line("name"), line("company")
     addresses = form.get("addresses", "").replace(",", " ").split()
-    firm = form.get("company", "").strip()[:LONGEST_NAME]
     if not addresses:
         return _again("Write at least one e-mail address.")
     try:
@@ -142,35 +104,27 @@ def add_address(contact_id: int) -> AnyResponse:
     return back
 
 
+def set_company(contact_id: int) -> AnyResponse:
+    """Make a company the contact's primary one; no name takes the contact out."""
+    firm = line("company")
+    try:
+        with parts().database.begin() as conn:
+            company = companies.ensure(conn, me().account_id, firm) if firm else None
+            contacts.set_company(conn, me().account_id, contact_id, company)
+    except NoSuchContact:
+        abort(404)
+    flash(
+        f"The company is {firm}. What is logged from now on stands on its timeline, too."
+        if firm
+        else "The contact has no company now. What was logged stays on its timeline."
+    )
+    return redirect(url_for("contact", contact_id=contact_id))
+
+
 def _contact(contact_id: int) -> ContactRow:
     with parts().database.read() as conn:
         found = contacts.contact(conn, me().account_id, contact_id)
     return found or abort(404)
-
-
-def _rows(contact_id: int, after: str) -> tuple[tuple[ThreadRow, ...], str]:
-    with parts().database.read() as conn:
-        try:
-            found = timeline.of_contact(conn, me().viewer, contact_id, after, THREADS)
-        except WrongCursor:
-            abort(404)
-    return found.items, found.next
-
-
-def _threads(rows: tuple[ThreadRow, ...]) -> list[Thread]:
-    threads = []
-    with parts().database.read() as conn:
-        for row in rows:
-            newest = timeline.email(conn, me().viewer, row.emails[0].id)
-            if newest is not None:
-                threads.append(Thread(row, shown(newest), row.emails[1:]))
-    return threads
-
-
-def _version(rows: tuple[ThreadRow, ...]) -> str:
-    return live.version(
-        *((row.id, [(each.id, each.visibility) for each in row.emails]) for row in rows)
-    )
 
 
 def _again(problem: str, other: int | None = None) -> tuple[str, int]:

@@ -22,8 +22,8 @@ from web.parts import parts
 from web.people import me
 from web.settings_sections import SECTIONS
 
-MENU = (  # name, endpoint, start of the paths below it
-    ("Contacts", "contacts", "/contacts"),
+MENU: tuple[tuple[str, str, str | tuple[str, ...]], ...] = (  # name, endpoint, paths begin so
+    ("Contacts", "contacts", ("/contacts", "/companies", "/deals")),
     ("Mailboxes", "mailboxes", "/mailboxes"),
     ("Why?", "why", "/why"),
     ("Settings", "preferences", "/settings"),

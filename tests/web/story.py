@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from crm.model import Place
+from crm.store import companies, deals
 from tests.web.company import BCC, Company
 
 ANA, MARIA = "Ana Lima <ana@acme.test>", "Maria Rossi <maria@globex.test>"
@@ -52,6 +53,10 @@ def tell(company: Company) -> dict[str, Any]:
     ids["joe"] = company.contact("Joe Smith", "joe@initech.test", company="Initech")
     company.contact("Bob Keller", "bob@globex.test", company=globex)
     company.contact("", "office@umbrella.test")
+    with company.database.begin() as conn:
+        ids["globex"] = companies.ensure(conn, company.account, globex)
+        ids["deal"] = deals.add(conn, company.account, "40 seats", [ids["maria"]], company.now)
+        ids["no_deal"] = deals.add(conn, company.account, "Training", [], company.now)
 
     offer = company.mail(ANA, MARIA, "Offer 12", OFFER, bcc=BCC)
     ids["offer"] = company.bring(ana, offer, 2 * DAY)
