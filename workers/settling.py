@@ -12,8 +12,9 @@ import structlog
 
 from crm.database import OperationalError
 from crm.kinds import kind_of
-from crm.model import Context, Headers, Place, Ref, Verdict
+from crm.model import Context, Headers, Original, Place, Ref, Verdict
 from crm.rules.decide import decide, refuse_by_place
+from crm.rules.forwarded import FORWARDED
 from crm.rules.turns import turned_by
 from crm.store import settle
 from crm.store.settings import settings_of
@@ -30,6 +31,7 @@ from providers.client import (
     Reconnect,
     Retry,
 )
+from workers.forwarding import Forwarding
 from workers.queue import QueueDown
 from workers.runtime import Runtime
 from workers.times import after_failure
@@ -73,7 +75,8 @@ class Settling:
         outcomes: list[Outcome] = []
         readable: list[Item] = []
         for item in fresh:
-            rule = refuse_by_place(item.place) if item.place else None
+            kind = self.run.mailbox.kind
+            rule = refuse_by_place(item.place, kind) if item.place else None
             if rule:
                 outcomes.append(Refused(item.ref, item.place, item.headers, rule))
             else:
@@ -188,13 +191,13 @@ class Settling:
             except ProviderError:
                 self._commit(outcomes, None)  # what was read need not be asked for again
                 raise
-            if isinstance(outcome, Logged) and outcome.message.headers.answers != each.answers:
+            if isinstance(outcome, Logged) and _tells_more(outcome, each):
                 self._commit(outcomes, None)
                 outcomes, logging = [], set()
                 outcome = self._with_its_thread(outcome)
                 contexts, already = self._load(headers)
             if isinstance(outcome, Logged):
-                logging.add(each.message_id)
+                logging.add(outcome.message.headers.message_id)
             outcomes.append(outcome)
         return outcomes
 
@@ -224,22 +227,28 @@ class Settling:
                 return Refused(headers.ref, headers.place, headers, verdict.rule, turned)
             if headers.ref.id in already:
                 return Seen(headers, already[headers.ref.id], turned)
-            return self._logged(headers, verdict, turned)
+            return self._logged(headers, verdict, turned, context)
         except ProviderError:
             raise
         except Exception as error:
             log.exception("message failed", mailbox=self.run.mailbox.id, error=type(error).__name__)
             return self._later(headers.ref, "error", error, None)
 
-    def _logged(self, headers: Headers, verdict: Verdict, turned: tuple[str, ...]) -> Outcome:
+    def _logged(
+        self, headers: Headers, verdict: Verdict, turned: tuple[str, ...], context: Context
+    ) -> Outcome:
         try:
             message = self.client.message(headers.ref)
+            read = Logged(verdict, message, kind_of(message), turned)
+            forwarding = Forwarding(self.runtime, self.run, self.client)
+            looked_into = verdict.original is not Original.NO
+            outcome = forwarding.judge(read, context) if looked_into else read
         except Gone:
             return self._gone(headers.ref)
         except Retry as error:
             return self._unreadable(headers.ref, error)
         self.failures = 0
-        return Logged(verdict, message, kind_of(message), turned)
+        return outcome
 
     def _gone(self, ref: Ref) -> Outcome:
         if self.attempts.get(ref.id, 0) + 1 >= GONE_ATTEMPTS:
@@ -291,6 +300,13 @@ class Settling:
 def _told(item: Item) -> bool:
     """Whether nothing more about what it answers can be asked for."""
     return item.headers is None or bool(item.headers.answers)
+
+
+def _tells_more(logged: Logged, listed: Headers) -> bool:
+    """Whether the whole message answers others than the listing told. The original of a forward was
+    judged by what it answers itself."""
+    its_own = logged.verdict.rule != FORWARDED
+    return its_own and logged.message.headers.answers != listed.answers
 
 
 def _ref(outcome: Outcome) -> Ref:

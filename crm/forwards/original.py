@@ -1,6 +1,6 @@
 """The original of a forwarded message: from an attached message, else from the text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from crm.forwards import body, dates, people
@@ -8,7 +8,7 @@ from crm.forwards.marks import Mark, first_mark
 from crm.forwards.words import Field
 from crm.message_ids import message_id
 from crm.messages import parse
-from crm.model import Address, Attachment, Message, Place, Ref
+from crm.model import Address, Attachment, AutomaticSigns, Message, Place, Ref
 from crm.text import one_line
 
 _LONGEST = 2_000_000  # characters of text that are looked at
@@ -29,6 +29,7 @@ class Forwarded:
     html: str = ""
     message_id: str = ""
     references: tuple[str, ...] = ()  # of the original, oldest first, what it answers last
+    signs: AutomaticSigns = field(default_factory=AutomaticSigns)
     attached: bool = False  # it is there whole, as its sender wrote it
 
 
@@ -86,5 +87,6 @@ def _attached(raw: bytes) -> Forwarded | None:
         html=message.html,
         message_id=headers.message_id,
         references=(*headers.references, *answered),
+        signs=headers.signs,
         attached=True,
     )

@@ -1,15 +1,15 @@
 """What the rules need to know beside a message, read for a whole batch of messages at once."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from crm.columns import key
 from crm.identity import same_message
-from crm.model import Context, Headers, Root
-from crm.store import accounts, mailboxes, never_log, sql
+from crm.model import Context, Headers, MailboxKind, NeverLog, Root
+from crm.store import accounts, mailboxes, never_log, senders, sql
 from crm.store import settings as account_settings
 from crm.store.answers import answered_by
 from crm.store.mailbox_rows import Mailbox
@@ -59,16 +59,24 @@ class Contexts:
     """The contexts of a batch of messages."""
 
     _shared: Context
+    _lists: dict[int, NeverLog] = field(default_factory=dict)  # of users who send to be logged
 
     def of(self, headers: Headers) -> Context:
         """The context of one message of the batch."""
-        known = self._shared
+        known = self._of_user(headers)
         addresses = {headers.sender.address, *(each.address for each in headers.recipients)}
         return replace(
             known,
             roots={each: known.roots[each] for each in headers.answers if each in known.roots},
             contacts={each: known.contacts[each] for each in addresses & known.contacts.keys()},
         )
+
+    def _of_user(self, headers: Headers) -> Context:
+        """At the logging address, a message is judged for the user who sent it."""
+        user_id = self._shared.users.get(headers.sender.address)
+        if user_id not in self._lists:
+            return self._shared
+        return replace(self._shared, user_id=user_id, never_log=self._lists[user_id])
 
 
 def load_context(conn: Connection, mailbox: Mailbox, headers: Sequence[Headers]) -> Contexts:
@@ -78,9 +86,13 @@ def load_context(conn: Connection, mailbox: Mailbox, headers: Sequence[Headers])
     addresses = [
         each.address for one in headers for each in (one.sender, *one.recipients) if each.address
     ]
+    user_id = mailbox.user_id if mailbox.kind is MailboxKind.PERSONAL else None
+    logging = mailbox.kind is MailboxKind.LOGGING
+    users = senders.user_addresses(conn, account_id) if logging else {}
+    sending = {users[one.sender.address] for one in headers if one.sender.address in users}
     return Contexts(
         Context(
-            user_id=mailbox.user_id,
+            user_id=user_id,
             mailbox_kind=mailbox.kind,
             own_addresses=mailbox.own_addresses,
             connected=mailboxes.periods(conn, account_id, mailbox.id),
@@ -88,13 +100,19 @@ def load_context(conn: Connection, mailbox: Mailbox, headers: Sequence[Headers])
             switches=settings.switches,
             bcc_address=settings.bcc_address,
             log_label=settings.log_label,
+            forwarding_address=settings.forwarding_address,
+            users=users,
+            trusted_authserv_ids=frozenset(settings.trusted_authserv_ids),
+            team_allow=NeverLog(frozenset(settings.team_allow)),
+            team_deny=NeverLog(frozenset(settings.team_deny)),
             roots=_roots(conn, account_id, [each for one in headers for each in one.answers]),
             contacts=contacts_of(conn, account_id, addresses),
             answered=answered_by(
                 conn, account_id, mailbox.user_id, [one.message_id for one in headers]
             ),
-            never_log=never_log.listed(conn, account_id, mailbox.user_id),
-        )
+            never_log=never_log.listed(conn, account_id, user_id),
+        ),
+        {each: never_log.listed(conn, account_id, each) for each in sending},
     )
 
 

@@ -7,7 +7,17 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, insert
 
 from crm.addresses import listed
-from crm.model import AccountSettings, Address, Direction, Headers, MailboxKind, NeverLog, Place
+from crm.model import (
+    AccountSettings,
+    Address,
+    Direction,
+    Headers,
+    MailboxKind,
+    NeverLog,
+    Original,
+    Place,
+)
+from crm.rules.forwarded import FORWARDED
 from crm.store import never_log as never_log_lists
 from crm.store import sql
 from crm.store.associations import associate
@@ -104,16 +114,17 @@ def _contacts(
     standing = {each.identity: _standing(each) for each in entries}
     everyone = [one for of in (judged, standing) for them in of.values() for one in them]
     known = contacts_of(conn, mailbox.account_id, everyone)
-    never_log: NeverLog | None = None
+    owners = {each.identity: _owner(mailbox, each) for each in entries}
+    lists: dict[int | None, NeverLog] = {}  # by owner
     found = {}
     for identity, them in judged.items():
         on = {known[one] for one in them if one in known}
         for one in standing[identity] - them:
             if one in known:
-                never_log = never_log or never_log_lists.listed(
-                    conn, mailbox.account_id, mailbox.user_id
-                )
-                on |= set() if listed(one, never_log) else {known[one]}
+                owner = owners[identity]
+                if owner not in lists:
+                    lists[owner] = never_log_lists.listed(conn, mailbox.account_id, owner)
+                on |= set() if listed(one, lists[owner]) else {known[one]}
         found[identity] = sorted(on)
     return found
 
@@ -126,7 +137,8 @@ def _judged(entry: NewEntry) -> set[str]:
 def _standing(entry: NewEntry) -> set[str]:
     headers = entry.headers
     people = [*headers.to, *headers.cc]
-    if _direction(entry) is Direction.INCOMING:
+    forwarder = entry.logged.verdict.original is not Original.NO  # another is the contact
+    if _direction(entry) is not Direction.OUTGOING and not forwarder:
         people.append(headers.sender)
     return {each.address for each in people if each.address}
 
@@ -140,7 +152,7 @@ def _threads(conn: Connection, mailbox: Mailbox, entries: Sequence[NewEntry]) ->
             "root_identity": entry.identity,
             "subject": entry.headers.subject,
             "base_subject": base_subject(entry.headers.subject),
-            "owner_id": mailbox.user_id,
+            "owner_id": _owner(mailbox, entry),
             "team": mailbox.kind is MailboxKind.TEAM,
         }
         for entry in entries
@@ -159,7 +171,8 @@ def _emails(
     threads: dict[str, int],
     now: datetime,
 ) -> dict[str, int]:
-    visibility = defaults(conn, mailbox.account_id, [mailbox.user_id])
+    owners = {entry.identity: _owner(mailbox, entry) for entry in entries}
+    visibility = defaults(conn, mailbox.account_id, set(owners.values()))
     rows = [
         {
             "account_id": mailbox.account_id,
@@ -177,8 +190,8 @@ def _emails(
             "snippet": " ".join(entry.logged.message.text[: 20 * SNIPPET].split())[:SNIPPET],
             "text": entry.logged.message.text,
             "html": entry.logged.message.html,
-            "owner_id": mailbox.user_id,
-            "visibility": visibility[mailbox.user_id],
+            "owner_id": owners[entry.identity],
+            "visibility": visibility[owners[entry.identity]],
         }
         for entry in entries
     ]
@@ -186,7 +199,16 @@ def _emails(
     return {identity: email_id for identity, email_id in made}  # noqa: C416
 
 
+def _owner(mailbox: Mailbox, entry: NewEntry) -> int | None:
+    """The user whose e-mail it is: nobody's where it is a team's."""
+    if mailbox.kind is MailboxKind.TEAM:
+        return None
+    return entry.logged.verdict.owner_id or mailbox.user_id
+
+
 def _direction(entry: NewEntry) -> Direction:
+    if entry.logged.verdict.rule == FORWARDED:
+        return Direction.FORWARDED
     sent = entry.headers.place is Place.SENT or entry.logged.verdict.rule.startswith("sent-")
     return Direction.OUTGOING if sent else Direction.INCOMING
 

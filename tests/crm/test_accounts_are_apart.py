@@ -31,7 +31,7 @@ from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
 MODULES = ("accounts", "again", "answers", "companies", "contacts", "context", "deals", "files", "journal",
-           "journal_facts", "mailboxes", "never_log", "never_log_effects", "people", "previews", "runs", "settle",
+           "journal_facts", "mailboxes", "never_log", "never_log_effects", "people", "previews", "runs", "senders", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 DIGEST = "d" * 64
 MARK = "secretb"  # in every text of the account that must stay unseen
@@ -168,7 +168,7 @@ def arguments(victim, stranger):
         "mailbox_ids": [theirs.id], "reason": "late-root", "secrets": victim.secrets,
         "outcomes": [stranger.sent(1)], "headers": [stranger.sent(1).message.headers],
         "refs": [Ref("p1")], "message_ids": ["m1@mail.test"], "message_digests": ["00"],
-        "message_digest": digest,
+        "message_digest": digest, "message_id": "m1@mail.test",
         "due_file": replace(file, account_id=stranger.account), "file_id": file.id, "digest": DIGEST,
         "digests": [DIGEST], "next_at": now, "counts": True, "state": FileState.OFF, "size": 1,
         "message": stranger.sent(1).message, "settings": AccountSettings(),

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from crm.database import Database
-from crm.model import Address, Place, Tokens
+from crm.model import Address, MailboxKind, Place, Tokens
 from crm.store import accounts, mailboxes, people
 from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
@@ -95,13 +95,16 @@ class Office:
                 self.users[address] = accounts.add_user(conn, self.account_id, new, self.clock)
         return self.users[address]
 
-    def mailbox(self, address: str, user: str = "") -> int:
+    def mailbox(
+        self, address: str, user: str = "", kind: MailboxKind = MailboxKind.PERSONAL
+    ) -> int:
         """Connect a mailbox of `user` (by default of a user with the same address)."""
         box = MemoryMailbox(lambda: self.clock)
         new = NewMailbox(
             user_id=self.user(user or address),
             address=address,
             provider="memory",
+            kind=kind,
             tokens=Tokens("access", "refresh", self.clock + timedelta(hours=1)),
             cursor=MemoryClient(box).baseline(),
         )
