@@ -7,11 +7,11 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from crm.never_log_input import NotAnEntry, read_entry
-from crm.store import accounts, never_log
+from crm.store import accounts, never_log, never_log_effects
 from crm.store.never_log import ListFull, Row
 from crm.store.paging import Page
 from web.api import lists
-from web.api.keys import caller
+from web.api.keys import caller, viewer
 from web.api.problems import Problem
 from web.parts import parts
 
@@ -39,6 +39,20 @@ class NewNeverLogEntrySchema(Whose):
     scope = ma.fields.String(load_default=ACCOUNT, validate=ma.validate.OneOf([ACCOUNT, USER]))
 
 
+class StoppedThreadSchema(ma.Schema):
+    thread_id = ma.fields.Integer(required=True)
+    subject = ma.fields.String(required=True)
+    contact_ids = ma.fields.List(ma.fields.Integer(), required=True)
+
+
+class EffectSchema(ma.Schema):
+    emails = ma.fields.Integer(
+        required=True, metadata={"description": "logged in the last 30 days that it had kept out"}
+    )
+    threads = ma.fields.Integer(required=True, metadata={"description": "that it ends from now on"})
+    shown = ma.fields.List(ma.fields.Nested(StoppedThreadSchema), required=True)
+
+
 @blueprint.route("")
 class NeverLog(MethodView):
     @blueprint.arguments(Whose, location="query")
@@ -55,17 +69,37 @@ class NeverLog(MethodView):
     def post(self, new: dict[str, Any]) -> dict[str, Any]:
         """Add an entry; one that is there already is given as it is."""
         here, account_id = parts(), caller().account_id
-        user_id = _user(new["user"]) if new["scope"] == USER else None
-        try:
-            entry = read_entry(new["entry"])
-        except NotAnEntry as error:
-            raise Problem(422, f"`entry`: {error}") from None
+        user_id, entry = _read(new)
         try:
             with here.database.begin() as conn:
                 added = never_log.add(conn, account_id, user_id, [entry], here.clock())
         except ListFull:
             raise Problem(409, "The list is full.") from None
         return _shape((*added.new, *added.known)[0])
+
+
+@blueprint.route("/preview")
+class Preview(MethodView):
+    @blueprint.arguments(NewNeverLogEntrySchema)
+    @blueprint.response(200, EffectSchema)
+    def post(self, new: dict[str, Any]) -> dict[str, Any]:
+        """What an entry would stop, and would have stopped. Adds nothing."""
+        here, who = parts(), viewer()
+        user_id, entry = _read(new)
+        with here.database.read() as conn:
+            found = never_log_effects.effect(conn, who, user_id, [entry], here.clock())
+        return {
+            "emails": found.emails,
+            "threads": found.number,
+            "shown": [
+                {
+                    "thread_id": each.thread_id,
+                    "subject": each.subject,
+                    "contact_ids": [contact_id for contact_id, _ in each.contacts],
+                }
+                for each in found.threads
+            ],
+        }
 
 
 @blueprint.route("/<int:entry_id>")
@@ -79,6 +113,15 @@ class OneEntry(MethodView):
             gone = never_log.remove(conn, caller().account_id, user_id, entry_id)
         if not gone:
             raise Problem(404, "There is no such entry on this list.")
+
+
+def _read(new: dict[str, Any]) -> tuple[int | None, str]:
+    """Whose list, and the entry as it is stored. Raises Problem 422."""
+    user_id = _user(new["user"]) if new["scope"] == USER else None
+    try:
+        return user_id, read_entry(new["entry"])
+    except NotAnEntry as error:
+        raise Problem(422, f"`entry`: {error}") from None
 
 
 def _user(address: str) -> int:

@@ -11,6 +11,7 @@ from crm.store import accounts, previews
 from crm.store import settings as account_settings
 from crm.store.paging import Page
 from crm.store.settings import PLAIN, SWITCHES
+from web import settings_forms
 from web.api import lists
 from web.api.keys import caller
 from web.api.problems import Problem
@@ -67,8 +68,7 @@ class Settings(MethodView):
             change = read_change(given, account_settings.settings_of(conn, account_id))
         if change.errors:
             raise Problem(422, "Some settings are wrong.", errors=change.errors)
-        with parts().database.begin() as conn:
-            account_settings.change(conn, account_id, change.values)
+        settings_forms.store(account_id, change.values)
         return _all(account_id)
 
 

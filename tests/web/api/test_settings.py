@@ -88,3 +88,19 @@ def test_a_users_own_entries_are_named_by_the_user(program):
 def test_a_wrong_entry_is_explained(program, body):
     program.post("/never-log", 422, **body)
     assert program.get("/never-log")["items"] == []
+
+
+def test_a_preview_of_an_entry_adds_nothing(program, company):
+    company.connect("ana@acme.test")
+    maria = company.contact("Maria", "maria@globex.test")
+    offer = company.mail("ana@acme.test", "maria@globex.test", "Offer", "x", bcc="log@acme.test")
+    company.bring("ana@acme.test", offer)
+
+    told = program.post("/never-log/preview", entry="globex.test")
+
+    assert (told["emails"], told["threads"]) == (1, 1)
+    assert [(each["subject"], each["contact_ids"]) for each in told["shown"]] == [
+        ("Offer", [maria])
+    ]
+    assert program.post("/never-log/preview", entry="other.test")["threads"] == 0
+    assert program.get("/never-log")["items"] == []
