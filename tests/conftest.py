@@ -33,6 +33,7 @@ _numbers = itertools.count()
 examples.register_profile(
     "replylog", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
+examples.register_profile("mutants", examples.get_profile("replylog"), max_examples=30)
 examples.load_profile("replylog")
 
 

@@ -1,8 +1,9 @@
 """Rules about incoming messages of a personal mailbox. Each says whether it refuses."""
 
+from crm.addresses import in_domains
 from crm.kinds import kind
 from crm.model import Context, Headers, Kind, MailboxKind, Place
-from crm.rules.facts import concerns_contact, is_answered, is_listed, is_own, root_of
+from crm.rules.facts import concerns_contact, is_answered, is_listed, root_of
 from crm.subjects import base_subject
 
 
@@ -37,10 +38,10 @@ def automatic(headers: Headers, context: Context) -> bool:
 
 
 def internal(headers: Headers, context: Context) -> bool:
-    """Sender and every recipient are the account's own people."""
+    """Sender and every recipient belong to the account's own domains."""
     parties = (headers.sender, *headers.recipients)
     return not context.switches.log_internal and all(
-        is_own(one.address, context) for one in parties
+        in_domains(one.address, context.account_domains) for one in parties
     )
 
 
