@@ -334,11 +334,6 @@ def test_names_of_rows_are_unique():
     assert len({case.name for case in CASES}) == len(CASES)
 
 
-def test_the_manual_has_every_rule_in_order():
-    text = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
-    assert re.findall(r"^### `([a-z-]+)`", text, re.MULTILINE) == [rule.id for rule in RULES]
-
-
 def test_the_manual_names_every_switch():
     text = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
     assert {each for rule in RULES for each in rule.switches} <= set(
