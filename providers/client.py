@@ -114,8 +114,10 @@ class MailClient(Protocol):
         there or has no bytes. Close it (`contextlib.closing`) to stop early."""
         ...
 
-    def folders(self) -> Sequence[Folder]:
-        """Folders that are followed now, from the provider's own rules; () where all is followed."""
+    def folders(self, more: Sequence[str] = ()) -> Sequence[Folder]:
+        """Folders that are followed now, from the provider's own rules and by hand; () where all is
+        followed. `more` are the names or paths of the latter, and hold for this client from here on:
+        whoever wants a cursor or watches of it tells it first."""
         ...
 
     def follow(self, folders: Sequence[Folder], cursor: Cursor, since: datetime) -> Cursor:

@@ -158,7 +158,7 @@ class MemoryClient:
         for start in range(0, len(data), CHUNK):
             yield data[start : start + CHUNK]
 
-    def folders(self) -> Sequence[Folder]:
+    def folders(self, more: Sequence[str] = ()) -> Sequence[Folder]:  # noqa: ARG002 - all is followed
         self.mailbox.enter("folders")
         return self.mailbox.followed
 

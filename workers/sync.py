@@ -33,7 +33,7 @@ from workers.queue import QueueDown
 from workers.runtime import Runtime, Stopped
 from workers.settling import Settling
 from workers.times import OVERLAP, after_failed_runs, after_failure, quiet
-from workers.watches import AGAIN, refresh
+from workers.watches import AGAIN, followed, refresh
 
 log = structlog.get_logger(__name__)
 
@@ -181,6 +181,7 @@ class Running:
         except CursorExpired:
             settled = self.mailbox.settled_at or self.mailbox.created_at
             log.warning("cursor expired, listing since", mailbox=self.mailbox.id, since=settled)
+            followed(self.runtime, self.mailbox, client)  # what the new cursor is to cover
             yield from client.since(settled - OVERLAP)
 
     def _next_wake(self, found: int, files_at: datetime | None) -> datetime | None:

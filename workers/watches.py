@@ -13,7 +13,7 @@ import structlog
 
 from crm.database import OperationalError
 from crm.model import Folder, WatchState
-from crm.store import mailboxes, runs
+from crm.store import mailboxes, runs, settings
 from crm.store.mailboxes import LeaseLost, Mailbox
 from infra.metrics import counter
 from providers.client import CursorExpired, MailClient, ProviderError, Reconnect
@@ -72,7 +72,7 @@ def _failed(mailbox: Mailbox, error: Exception, event: str) -> None:
 def _follow(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) -> Sequence[Folder]:
     """Make cursor and stored folders agree with the provider's rules. Not only where the rules have
     changed: a mailbox that is connected again has new folders and its old cursor."""
-    folders = client.folders()
+    folders = followed(runtime, mailbox, client)
     with runtime.database.read() as conn:
         stored = mailboxes.folders(conn, mailbox.account_id, mailbox.id)
         current = mailboxes.by_id(conn, mailbox.id)
@@ -88,6 +88,13 @@ def _follow(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) 
         runs.move_cursor(conn, mailbox, token, moved)
         mailboxes.set_folders(conn, mailbox.account_id, mailbox.id, folders)
     return folders
+
+
+def followed(runtime: Runtime, mailbox: Mailbox, client: MailClient) -> Sequence[Folder]:
+    """The folders that are followed now, those of the account's setting among them."""
+    with runtime.database.read() as conn:
+        by_hand = settings.settings_of(conn, mailbox.account_id).followed_folders
+    return client.folders(by_hand)
 
 
 def _watch(

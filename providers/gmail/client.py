@@ -114,7 +114,7 @@ class GmailClient:
             whole = b"".join(self._streams.text(self._api.raw(ref.id).uri))
             yield from pieces(messages.attachment(whole, part) or b"")
 
-    def folders(self) -> Sequence[Folder]:
+    def folders(self, more: Sequence[str] = ()) -> Sequence[Folder]:  # noqa: ARG002 - all is followed
         """None: Gmail's history covers all places."""
         return ()
 

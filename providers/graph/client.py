@@ -109,7 +109,8 @@ class GraphClient:
         """Of a message within, its MIME. A link to a file in a cloud has no bytes."""
         return self._transport.stream(self._requests.attachment(ref.id, part), About.ATTACHMENT)
 
-    def folders(self) -> Sequence[Folder]:
+    def folders(self, more: Sequence[str] = ()) -> Sequence[Folder]:
+        self._folders.follow_by_hand(more)
         return tuple(self._folders.followed())
 
     def follow(self, folders: Sequence[Folder], cursor: Cursor, since: datetime) -> Cursor:

@@ -1,8 +1,9 @@
 """Which folders are followed (rule `folder`), and what a folder id says of a message's place."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from crm.model import Folder, Place
+from providers.graph.by_hand import Tree
 from providers.graph.errors import About, NotThere, UnexpectedAnswer
 from providers.graph.requests import Requests
 from providers.graph.transport import Json, Transport
@@ -18,7 +19,13 @@ WELL_KNOWN = {
     "msgfolderroot": Place.ELSEWHERE,
 }
 REACHES_DOWN = frozenset({Place.JUNK, Place.TRASH, Place.DRAFT})  # holds for folders below, too
-PLACES = {"inbox": Place.FOLLOWED, "rule": Place.FOLLOWED, "sent": Place.SENT, "junk": Place.JUNK}
+PLACES = {
+    "inbox": Place.FOLLOWED,
+    "rule": Place.FOLLOWED,
+    "hand": Place.FOLLOWED,
+    "sent": Place.SENT,
+    "junk": Place.JUNK,
+}
 
 
 class Folders:
@@ -27,14 +34,21 @@ class Folders:
     def __init__(self, transport: Transport, requests: Requests) -> None:
         self._transport = transport
         self._requests = requests
+        self._tree = Tree(transport, requests)
+        self._by_hand: tuple[str, ...] = ()
         self._well_known: dict[str, Json] = {}  # by well-known name
         self._places: dict[str, Place] = {}  # by folder id, as far as it was asked for
         self._learned = False  # whether `_places` knows all folders that are followed
 
+    def follow_by_hand(self, names: Sequence[str]) -> None:
+        """Names or paths of folders that are followed as well, from now on."""
+        self._by_hand = tuple(names)
+
     def followed(self) -> list[Folder]:
-        """Inbox, folders of enabled rules, Sent Items, Junk Email, in this order."""
+        """Inbox, folders of enabled rules, those by hand, Sent Items, Junk Email, in this order."""
         special = self._special()
         folders = [_folder(special["inbox"], "inbox"), *self._of_rules()]
+        folders += self._of_hands({folder.id for folder in folders})
         for name, reason in (("sentitems", "sent"), ("junkemail", "junk")):
             if name in special:
                 folders.append(_folder(special[name], reason))
@@ -80,6 +94,17 @@ class Folders:
             if folder and folder["id"] not in special and not self._is_below_junk(folder):
                 folders.setdefault(folder["id"], _folder(folder, "rule", rule_name))
         return list(folders.values())
+
+    def _of_hands(self, known: Set[str]) -> list[Folder]:
+        if not self._by_hand:
+            return []
+        by_id = self._places_by_id()
+        shut = {each for each, place in by_id.items() if place in REACHES_DOWN}
+        return [
+            _folder(folder, "hand")
+            for folder in self._tree.named(self._by_hand, shut)
+            if folder["id"] not in by_id and folder["id"] not in known
+        ]
 
     def _is_below_junk(self, folder: Json) -> bool:
         by_id = self._places_by_id()

@@ -11,6 +11,9 @@ from msgraph.generated.subscriptions.item.subscription_item_request_builder impo
 from msgraph.generated.subscriptions.subscriptions_request_builder import (
     SubscriptionsRequestBuilder,
 )
+from msgraph.generated.users.item.mail_folders.item.child_folders.child_folders_request_builder import (
+    ChildFoldersRequestBuilder,
+)
 from msgraph.generated.users.item.mail_folders.item.mail_folder_item_request_builder import (
     MailFolderItemRequestBuilder,
 )
@@ -136,6 +139,17 @@ class Requests:
             select=["id", "displayName", "parentFolderId"]
         )
         builder = self._sdk.me.mail_folders.by_mail_folder_id(folder)
+        info: RequestInformation = builder.to_get_request_information(
+            RequestConfiguration(query_parameters=query)
+        )
+        return info
+
+    def children(self, folder: str) -> RequestInformation:
+        """The folders right below one, hidden ones left out."""
+        query = ChildFoldersRequestBuilder.ChildFoldersRequestBuilderGetQueryParameters(
+            select=["id", "displayName", "parentFolderId", "childFolderCount"], top=100
+        )
+        builder = self._sdk.me.mail_folders.by_mail_folder_id(folder).child_folders
         info: RequestInformation = builder.to_get_request_information(
             RequestConfiguration(query_parameters=query)
         )

@@ -323,6 +323,9 @@ class Contract(FileClauses):
         followed = rig.client.follow(rig.client.folders(), cursor, when)
         assert ids(drain(rig, followed)[0]) == [sent]
 
+    def test_folders_by_hand_that_are_not_there_change_nothing(self, rig: Rig) -> None:
+        assert rig.client.folders(("No such folder", "a/b")) == rig.client.folders()
+
     def test_closing_twice_is_fine(self, rig: Rig) -> None:
         rig.client.close()
         rig.client.close()

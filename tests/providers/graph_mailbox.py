@@ -62,19 +62,31 @@ class Mailbox:
         if path.endswith("/messageRules"):
             return Reply(200, {"value": self.rules})
         if path.startswith("/mailFolders/"):
-            return self._folder(path.split("/")[2])
+            return self._folder(*path.split("/")[2:])
         if path.startswith("/messages/"):
             found = self.messages.get(path.split("/")[2])
             return Reply(200, found) if found else missing()
         assert path == "/messages", path
         return self._list(int(query.partition("page=")[2] or 0))
 
-    def _folder(self, name: str) -> Reply:
+    def _folder(self, name: str, below: str = "") -> Reply:
         found = NAMES.get(name, name)
         if found not in TREE:
             return missing()
+        if below:
+            assert below == "childFolders", below
+            return self._children(found)
         title, parent = TREE[found]
         return Reply(200, {"id": found, "displayName": title, "parentFolderId": parent})
+
+    def _children(self, above: str) -> Reply:
+        parents = [parent for _, parent in TREE.values()]
+        below = [
+            {"id": each, "displayName": title, "childFolderCount": parents.count(each)}
+            for each, (title, parent) in TREE.items()
+            if parent == above
+        ]
+        return Reply(200, {"value": below})
 
     def _delta(self, folder: str, query: str) -> Reply:
         token = query.partition("$deltatoken=")[2]

@@ -86,3 +86,58 @@ def test_rules_are_read_to_the_last_page(box):
 
     box.stub.script = script
     assert "CUST" in {folder.id for folder in box.client.folders()}
+
+
+def by_hand(client, *names):
+    return [folder.id for folder in client.folders(names) if folder.reason == "hand"]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("customers", ["CUST"]),
+        ("GLOBEX", ["GLOBEX"]),
+        ("Customers/Globex", ["GLOBEX"]),
+        ("posteingang/customers/globex", ["GLOBEX"]),
+        ("/Customers/", ["CUST"]),
+        ("Globex/Customers", []),
+        ("ustomers", []),
+        ("", []),
+        ("/", []),
+        ("Nowhere", []),
+        ("Posteingang", []),
+        ("Gesendet", []),
+        ("Old", []),
+        ("Papierkorb/Old/Older", []),
+        ("Spam", []),
+        ("Entwürfe", []),
+    ],
+)
+def test_a_folder_is_followed_by_hand_by_its_name_or_path(box, name, found):
+    assert by_hand(box.client, name) == found
+
+
+def test_a_folder_that_a_rule_fills_anyway_is_followed_once(box):
+    box.rules = [rule("move", moveToFolder="CUST")]
+    client = box.client
+    assert by_hand(client, "Customers", "Globex", "globex") == ["GLOBEX"]
+    assert [f.id for f in client.folders(("Customers",))] == ["IN", "CUST", "SENT", "JUNK"]
+
+
+def test_what_lies_in_a_folder_by_hand_is_followed_mail(box):
+    client = box.client
+    box.messages["m1"] = mail(1, "CUST")
+    client.folders(("Customers",))
+    assert client.headers([Ref("m1")])[0].place is Place.FOLLOWED
+    assert "CUST" in client.baseline()
+
+
+def test_folders_are_not_looked_through_where_none_is_followed_by_hand(box):
+    box.client.folders()
+    assert box.asked("childFolders") == []
+
+
+def test_folders_that_contain_each_other_end(box, monkeypatch):
+    monkeypatch.setitem(TREE, "IN", ("Posteingang", "CUST"))
+    monkeypatch.setitem(TREE, "CUST", ("Customers", "ROOT"))
+    assert by_hand(box.client, "Customers") == ["CUST"]

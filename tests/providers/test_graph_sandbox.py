@@ -85,6 +85,20 @@ def test_a_new_rule_is_followed_from_a_time_on(rig):
     assert drain(rig, client.follow(before, cursor, head.received_at))[0] == []
 
 
+def test_mail_in_a_folder_that_is_followed_by_hand_is_seen(rig):
+    rule(rig, enabled=False)  # the folder is there, and nothing fills it
+    client = rig.client
+    folders = client.folders(("customers",))
+    assert [f.name for f in folders if f.reason == "hand"] == ["Customers"]
+    cursor = client.baseline()
+    moved = rig.control("move", id=rig.deliver(mail.PLAIN), to="Customers")["id"]
+    items, cursor = drain(rig, cursor)
+    assert (moved, Place.FOLLOWED) in {(item.ref.id, item.place) for item in items}
+    cursor = client.follow(client.folders(), cursor, client.headers([Ref(moved)])[0].received_at)
+    unseen = rig.control("move", id=rig.deliver(mail.LATIN), to="Customers")["id"]
+    assert unseen not in ids(drain(rig, cursor)[0])
+
+
 def test_a_disabled_or_read_only_rule_is_not_followed(rig):
     rule(rig, "Off", enabled=False)
     rig.control("microsoft/read-only-rule", name="ro", from_contains="x", target_folder="Secret")

@@ -161,6 +161,7 @@ def test_targets_are_large_enough_to_hit(told, at_desk, site, size):
         at_desk.goto(site + path)
         small = at_desk.evaluate(
             """[...document.querySelectorAll('button, [role=button], input:not([type=hidden]), select, nav a, summary')]
+            .map(e => e.matches('[type=checkbox], [type=radio]') && e.closest('label') || e)
             .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 43.5)
             .map(e => e.outerHTML.slice(0, 80))"""
         )

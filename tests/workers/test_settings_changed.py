@@ -1,11 +1,17 @@
 """What a changed setting does to messages: from the preview to a second look."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
-from crm.store import again, previews
+from crm.model import Folder
+from crm.store import again, mailboxes, previews
 from crm.store import settings as account_settings
 from crm.store.previews import Preview
+from providers.memory import MemoryClient
 from tests.workers.conftest import Office
+from workers.sync import sync
 
 MARIA = "maria@globex.test"
 ROOT = "root-1@acme.test"
@@ -55,3 +61,45 @@ def test_turning_a_switch_off_takes_nothing_from_a_timeline(office: Office, ana:
     assert turn(office, "subject_changes_allowed", on=False) == set()
     office.sync(ana)
     assert office.timeline() == before
+
+
+class ByHand(MemoryClient):
+    """A mailbox that has every folder that is followed by hand, as Microsoft's may."""
+
+    def folders(self, more: Sequence[str] = ()) -> Sequence[Folder]:
+        self.mailbox.followed = tuple(Folder(name, name, "hand") for name in more)
+        return super().folders(more)
+
+
+def run_by_hand(office: Office, mailbox_id: int) -> None:
+    runtime = replace(office.runtime, open_client=lambda one: ByHand(office.boxes[one.id]))
+    sync(runtime, mailbox_id, office.stopping)
+
+
+@pytest.fixture
+def by_hand(sqlite_office: Office) -> Office:
+    """An office whose Ana has been read, and which follows more folders since."""
+    sqlite_office.sync(sqlite_office.mailbox("ana@acme.test"))
+    with sqlite_office.database.begin() as conn:
+        account, names = sqlite_office.account_id, ("Customers", "Old")
+        account_settings.set_setting(conn, account, "followed_folders", names)
+    return sqlite_office
+
+
+def test_folders_of_the_setting_are_followed_when_they_are_looked_at_next(by_hand: Office) -> None:
+    (ana,) = by_hand.boxes
+    by_hand.queue.rewatch(ana)
+    run_by_hand(by_hand, ana)
+    with by_hand.database.read() as conn:
+        found = mailboxes.folders(conn, by_hand.account_id, ana)
+    assert {(folder.name, folder.reason) for folder in found} == {
+        ("Customers", "hand"),
+        ("Old", "hand"),
+    }
+
+
+def test_a_new_cursor_is_asked_for_with_the_folders_of_the_setting(by_hand: Office) -> None:
+    (ana,) = by_hand.boxes
+    by_hand.boxes[ana].expire()
+    run_by_hand(by_hand, ana)
+    assert [folder.name for folder in by_hand.boxes[ana].followed] == ["Customers", "Old"]
