@@ -152,7 +152,7 @@ def _not_owner(about: About) -> Told:
 
 def _subject_changed(about: About) -> Told:
     return (
-        f"{about.who} changed the subject: it answers {_thread(about)}, under another one.",
+        f"{about.who} changed the subject of {_thread(about)}.",
         "Forward it to log it. Or answer it with Log ticked: a new thread begins with your answer.",
     )
 

@@ -21,7 +21,11 @@ from web import (
     deals,
     emails,
     errors,
+    explainer,
     journal,
+    journal_counts,
+    journal_rows,
+    journal_values,
     mailboxes,
     operations,
     people,
@@ -66,9 +70,15 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (  # path, endpoint
     ("/mailboxes/<int:mailbox_id>/sync", "sync_now", mailboxes.sync_now, POST),
     ("/mailboxes/<int:mailbox_id>/disconnect", "disconnect", mailboxes.ask_disconnect, GET),
     ("/mailboxes/<int:mailbox_id>/disconnect", "disconnect_now", mailboxes.disconnect, POST),
-    ("/mailboxes/<int:mailbox_id>/journal", "journal", journal.page, GET),
-    ("/mailboxes/<int:mailbox_id>/journal/lines", "journal_lines", journal.lines_part, GET),
-    ("/why", "why", journal.why, GET),
+    ("/mailboxes/<int:mailbox_id>/journal", "journal", journal.of_mailbox, GET),
+    ("/why", "why", journal.page, GET),
+    ("/why/lines", "why_lines", journal.lines_part, GET),
+    ("/why/rows/<int:row_id>", "why_row", journal_rows.row_part, GET),
+    ("/why/rows/<int:row_id>/values", "why_values", journal_values.page, GET),
+    ("/why/rows/<int:row_id>/<do>", "why_act", journal_rows.act, POST),
+    ("/why/counts", "why_counts", journal_counts.page, GET),
+    ("/why/explain", "explain", explainer.page, GET),
+    ("/why/explain", explainer.ENDPOINT, explainer.answer, POST),
     ("/contacts", "contacts", contacts.listing, GET),
     ("/contacts/new", "new_contact", contacts.new, GET),
     ("/contacts/new", "add_contact", contacts.add, POST),
@@ -166,6 +176,7 @@ def create_app(
         clock=clock,
         open_client=open_client,
     )
+    explainer.allow_files(app)
     security.protect(app, settings)
     _limit_tries(app, settings)
     people.manager.init_app(app, add_context_processor=False)

@@ -15,10 +15,11 @@ from markupsafe import Markup
 from crm.model import MailboxStatus
 from crm.store import mailboxes
 from crm.store.mailboxes import Mailbox
+from infra.settings import Settings
 from providers import causes
 from web import when
 from web.mail_html import FRAME_FLAGS
-from web.parts import parts
+from web.parts import NAME, parts
 from web.people import me
 from web.settings_sections import SECTIONS
 
@@ -43,9 +44,11 @@ def register(app: Flask) -> None:
     app.template_filter("when")(_when)
     app.template_filter("initials")(initials)
     app.template_filter("size")(size)
+    gmail = app.extensions[NAME].settings.gmail_api_url
     app.jinja_env.globals.update(
         frame_flags=FRAME_FLAGS,
         sections=SECTIONS,
+        real_google=gmail == Settings.model_fields["gmail_api_url"].default,
         decides=lambda email: me().decides(email),
         in_team=lambda: me().user.team_id is not None,
     )
@@ -79,8 +82,7 @@ def _when(value: Any, missing: str = "never") -> Markup:
 
 
 def _menu() -> list[tuple[str, str, bool]]:
-    journal = request.path.startswith("/mailboxes") and request.path.endswith("/journal")
-    path = "/why" if journal else request.path
+    path = request.path
     return [(name, endpoint, path.startswith(start)) for name, endpoint, start in MENU]
 
 

@@ -45,7 +45,7 @@ class Stands:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The logged thread that a refused message answers; `owner` is the name of who began it."""
+    """The logged thread that a refused message answers; `owner` is who began it: a name, "you", or ''."""
 
     thread_id: int
     subject: str
@@ -82,7 +82,8 @@ def answered(conn: Connection, viewer: Viewer, journal_ids: Collection[int]) -> 
         if rows:
             row = max(rows, key=lambda each: (each.sent_at, each.id))
             contacts = tuple(people.get(row.thread_id, ())[:_MOST])
-            owner = row.name or row.address or ""
+            own = row.owner_id is not None and row.owner_id == viewer.user_id
+            owner = "you" if own else row.name or row.address or ""
             found[journal_id] = Answered(
                 row.thread_id, named.get(row.thread_id, ""), owner, contacts
             )
@@ -153,7 +154,9 @@ def _threads(conn: Connection, viewer: Viewer, email_ids: Collection[int]) -> di
     found: dict[int, Any] = {}
     for some in sql.chunks(sorted(email_ids)):
         query = (
-            select(Email.id, Email.sent_at, Email.thread_id, User.name, User.address)
+            select(
+                Email.id, Email.sent_at, Email.thread_id, Thread.owner_id, User.name, User.address
+            )
             .join(Thread, Thread.id == Email.thread_id)
             .outerjoin(User, and_(User.id == Thread.owner_id, User.account_id == account_id))
             .where(

@@ -32,7 +32,7 @@ def told(world, mailbox, user="ana@acme.test", is_admin=False):
 def test_a_refused_reply_names_the_thread_it_answers(world, ana):
     world.settle(ana, world.refused(2, "unknown-sender", EVE))
     line = told(world, ana)["p2"]
-    assert "“Offer 12”, a thread that ana@acme.test began" in line.words.sentence
+    assert "“Offer 12”, a thread that you began" in line.words.sentence
     assert [each.label for each in line.words.actions][1] == "Same person as Zoe Zander"
     assert told(world, ana)["p1"].words.sentence == "→ Zoe Zander · Offer 12"
 

@@ -61,7 +61,7 @@ def test_every_refusal_has_a_sentence_and_something_to_do(rule):
     ("rule", "sentence"),
     [
         ("unknown-sender", "eve@x.test is not a contact of yours. It answers “Offer 12”, a thread that Ana Lima began."),
-        ("subject-changed", "eve@x.test changed the subject: it answers “Offer 12”, a thread that Ana Lima began, under another one."),
+        ("subject-changed", "eve@x.test changed the subject of “Offer 12”, a thread that Ana Lima began."),
         ("disconnected", "It arrived on 2 March 2026, 09:00 UTC, while ana@acme.test was not connected."),
         ("not-ticked", "You sent it without the label “Log to CRM” and without log@acme.test in Bcc."),
         ("not-owner", "It answers “Offer 12”, a thread that Ana Lima began, but came to your mailbox, not to that of Ana Lima."),

@@ -35,7 +35,10 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "timeline": lambda ids: f"/contacts/{ids['maria']}",
     "email": lambda ids: f"/emails/{ids['answer']}",
     "mailboxes": lambda _: "/mailboxes",
-    "journal": lambda _: "/mailboxes/1/journal",
+    "journal": lambda _: "/why",
+    "journal-empty": lambda _: "/why?sender=nobody",
+    "journal-counts": lambda _: "/why/counts",
+    "explainer": lambda _: "/why/explain",
     "connected": lambda _: "/mailboxes/1/connected",
     "disconnect": lambda _: "/mailboxes/1/disconnect",
     "connect": lambda _: "/connect",
@@ -156,7 +159,8 @@ def test_targets_are_large_enough_to_hit(told, at_desk, site, size):
         "/mailboxes",
         "/settings/logging",
         "/settings/never-log",
-        "/mailboxes/1/journal",
+        "/why",
+        "/why/explain",
     ):
         at_desk.goto(site + path)
         small = at_desk.evaluate(
@@ -242,13 +246,47 @@ def test_nothing_is_asked_for_while_nobody_looks(told, at_desk, site):
     assert asked == []
 
 
-def test_the_journal_leads_to_a_new_contact(told, at_desk, site):
-    at_desk.goto(f"{site}/why")
+def test_a_row_of_the_journal_is_mended_in_place(told, live_company, at_desk, site):
+    at_desk.goto(f"{site}/why?sender=paul")
     at_desk.get_by_role("button", name="Add contact and log").click()
-    expect(at_desk.get_by_label("E-mail addresses")).to_have_value("paul@stranger.test")
-    at_desk.get_by_label("Name").fill("Paul Stranger")
-    at_desk.get_by_role("button", name="Add contact").click()
-    expect(at_desk.get_by_role("status")).to_contain_text("are being judged again")
+    row = at_desk.get_by_role("row").filter(has_text="paul@stranger.test")
+    expect(row.get_by_role("status")).to_contain_text("is a contact now. Looking again…")
+    expect(at_desk.get_by_role("button", name="Add contact and log")).to_have_count(0)
+    assert serious(at_desk) == []
+
+
+def test_what_is_open_in_the_journal_stays_open_when_mail_arrives(
+    told, live_company, at_desk, site
+):
+    at_desk.goto(f"{site}/why")
+    forward = at_desk.locator("details", has_text="Your company has no forwarding address").last
+    forward.locator("summary").click()
+    live_company.bring("ana@acme.test", live_company.mail("zoe@x.test", story.ANA, "Hi", "Hi"))
+    expect(at_desk.get_by_text("It is a new e-mail from zoe@x.test")).to_be_visible(timeout=5000)
+    expect(forward.get_by_text("Your company has no forwarding address")).to_be_visible()
+
+
+def test_the_chart_of_the_journal_filters_by_day_and_by_reason(told, at_desk, site):
+    at_desk.goto(f"{site}/why")
+    at_desk.locator(".legend").get_by_role("link", name="junk").click()
+    at_desk.wait_for_url("**rule=junk**")
+    expect(at_desk.get_by_role("row")).to_have_count(2)
+    at_desk.goto(f"{site}/why")
+    at_desk.locator("figure svg a").nth(9).click()  # four days ago
+    at_desk.wait_for_url("**from=**")
+
+
+def test_the_explainers_answer_is_fit_for_everybody(told, at_desk, site):
+    at_desk.goto(f"{site}/why/explain")
+    at_desk.get_by_label("Headers of the message").fill(
+        "From: eve@x.test\nTo: ana@acme.test\nSubject: Re: Offer 12\nIn-Reply-To: <m1@acme.test>"
+    )
+    at_desk.get_by_role("button", name="Explain").click()
+    expect(at_desk.get_by_role("heading", level=2)).to_contain_text("Would not be logged")
+    for size in SIZES.values():
+        at_desk.set_viewport_size(size)
+        assert serious(at_desk) == []
+        assert at_desk.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
 def test_the_done_page_tells_live_what_became_of_a_message(live_company, at_desk, site):
@@ -256,7 +294,7 @@ def test_the_done_page_tells_live_what_became_of_a_message(live_company, at_desk
     at_desk.goto(f"{site}/mailboxes/1/connected")
     expect(at_desk.get_by_text("Getting the mailbox ready")).to_be_visible()
     live_company.bring("ana@acme.test", live_company.mail("zoe@x.test", story.ANA, "Hi", "Hi"))
-    expect(at_desk.get_by_text("It answers no e-mail")).to_be_visible(timeout=5000)
+    expect(at_desk.get_by_text("It is a new e-mail from zoe@x.test")).to_be_visible(timeout=5000)
 
 
 def test_times_are_told_in_the_readers_zone_on_hover(told, at_desk, site):

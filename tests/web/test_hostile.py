@@ -39,6 +39,7 @@ def stranger(company, told, secrets, app, now):
 
 def filled(path: str, id: object) -> str:
     path = re.sub(r"<int:\w+>", str(id), path)
+    path = path.replace("<do>", "add-contact")
     return path.replace("<provider_path>", "google").replace("<whose>", "own")
 
 
@@ -69,8 +70,8 @@ def test_an_id_beyond_all_numbers_is_not_there(ana, told):
 
 ODD_PATHS = [
         f"/contacts?start={HUGE}", "/contacts?q=%00", "/contacts?q=%ED%A0%80", "/contacts?same_as=%00@x",
-        "/mailboxes/1/journal?sender=%00", "/mailboxes/1/journal?rule=%00", "/mailboxes/1/journal?after=%00",
-        "/mailboxes/1/journal?after=x", "/contacts/1?after=%00", "/contacts/1?after=9", "/contacts/1?address=%00@a.test",
+        "/why?sender=%00", "/why?rule=%00", "/why?after=%00", "/why?from=%00&to=9999-12-31", "/why?mailbox=-1",
+        "/why?after=x", "/contacts/1?after=%00", "/contacts/1?after=9", "/contacts/1?address=%00@a.test",
         "/contacts/new?address=%00", "/mailboxes/1/connected?typed=%00", "/sign-in?next=/%00",
         "/connect/google?address=%00",
 ]  # fmt: skip
