@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm import addresses
 from crm.addresses import in_domains, listed, normalise, parse_list
 from crm.model import NeverLog
+
+
+@pytest.fixture(autouse=True)
+def _forgotten():
+    """Nothing is known from other tests."""
+    addresses._domain.cache_clear()
+    addresses._compiled.cache_clear()
 
 
 @pytest.mark.parametrize(
