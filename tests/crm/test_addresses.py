@@ -105,22 +105,22 @@ def test_no_header_raises_and_every_address_is_in_its_form(value):
 @pytest.mark.parametrize(
     "value",
     [
-        ", ".join(f'"Smith, {i}" <u{i}@g{i}.test>' for i in range(5000)),
-        ",a" * 50_000,
-        "@," * 50_000,
-        "(" * 100_000,
-        "<" * 100_000,
-        '<"' * 50_000,
-        '"' * 100_000,
-        "a@" * 50_000,
-        "a " * 50_000 + "@",
+        ", ".join(f'"Smith, {i}" <u{i}@g{i}.test>' for i in range(2000)),
+        ",a" * 20_000,
+        "@," * 20_000,
+        "(" * 40_000,
+        "<" * 40_000,
+        '<"' * 20_000,
+        '"' * 40_000,
+        "a@" * 20_000,
+        "a " * 20_000 + "@",
     ],
     ids=lambda value: value[:8],
 )
 def test_long_headers_are_read_in_time(value):
     start = time.thread_time()
     parse_list(value)
-    assert time.thread_time() - start < 3
+    assert time.thread_time() - start < 1.5
 
 
 def test_a_sub_domain_is_another_domain():

@@ -90,17 +90,17 @@ def test_no_pieces_of_mail_raise(raw):
     "raw",
     [
         b"".join(
-            b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (i, i) for i in range(3000)
+            b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (i, i) for i in range(1500)
         ),
-        b"Content-Type: text/html\n\n" + b"<div>" * 200_000,
-        b"Content-Type: text/html\n\n" + b"<!--" * 200_000,
-        b"Content-Type: text/html\n\n" + b"<a b='" * 100_000,
-        b"Content-Type: text/html\n\n" + b"<script>" * 100_000,
-        b"Content-Type: text/html\n\n" + b"<blockquote><p>" * 100_000,
-        b"\n" + b"On Monday x wrote:\n> a\n" * 20_000 + b"b",
-        b"\n" + b"From: a\n" * 50_000,
-        b"References: " + b"<a@b> " * 100_000 + b"\n\n",
-        b"Content-Type: a/b" + b"; a" * 50_000 + b"\n\n",
+        b"Content-Type: text/html\n\n" + b"<div>" * 80_000,
+        b"Content-Type: text/html\n\n" + b"<!--" * 80_000,
+        b"Content-Type: text/html\n\n" + b"<a b='" * 40_000,
+        b"Content-Type: text/html\n\n" + b"<script>" * 40_000,
+        b"Content-Type: text/html\n\n" + b"<blockquote><p>" * 40_000,
+        b"\n" + b"On Monday x wrote:\n> a\n" * 8_000 + b"b",
+        b"\n" + b"From: a\n" * 20_000,
+        b"References: " + b"<a@b> " * 40_000 + b"\n\n",
+        b"Content-Type: a/b" + b"; a" * 20_000 + b"\n\n",
     ],
     ids=[
         "nested",
@@ -118,7 +118,7 @@ def test_no_pieces_of_mail_raise(raw):
 def test_hostile_mail_is_read_in_time(raw):
     start = time.thread_time()
     snippet(read(raw).text)
-    assert time.thread_time() - start < 5
+    assert time.thread_time() - start < 2
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ def test_lines_that_only_look_like_a_history_are_not_folded(text):
 )  # fmt: skip
 def test_hostile_text_is_folded_in_time(text):
     start = time.thread_time()
-    snippet(text * (400_000 // len(text)))
-    assert time.thread_time() - start < 5
+    snippet(text * (160_000 // len(text)))
+    assert time.thread_time() - start < 2
 
 
 def test_a_snippet_is_short():
