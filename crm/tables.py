@@ -261,7 +261,7 @@ class PendingMessage(Owned, Base):
     mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailbox.id", ondelete="CASCADE"))
     provider_id: Mapped[str] = mapped_column(Key)
     provider_thread: Mapped[str]
-    reason: Mapped[str]  # gone, error, late-root, new-address
+    reason: Mapped[str]  # gone, error, or one of crm.store.again
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime | None]  # None: given up, a person must look
     last_error: Mapped[str] = mapped_column(default="")  # class of the error, never its text

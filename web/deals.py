@@ -77,6 +77,7 @@ def add_contact(deal_id: int) -> AnyResponse:
 
 def remove_contact(deal_id: int, contact_id: int) -> AnyResponse:
     """What was logged stays on the deal's timeline."""
+    _deal(deal_id)
     with parts().database.begin() as conn:
         deals.remove_contact(conn, me().account_id, deal_id, contact_id)
     return redirect(url_for("deal", deal_id=deal_id))

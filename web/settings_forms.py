@@ -47,8 +47,10 @@ def store(account_id: int, values: Mapping[str, Value], look_again_for: str = ""
         rung = again.after_switch(conn, account_id, look_again_for, now) if look_again_for else ()
         found = mailboxes.list_mailboxes(conn, account_id)
     parts().ring(*rung)
+    connected = [each for each in found if each.status is MailboxStatus.CONNECTED]
+    if "log_label" in values:  # each makes the label by its new name
+        parts().ring(*(each.id for each in connected))
     if "followed_folders" in values:
-        connected = (each for each in found if each.status is MailboxStatus.CONNECTED)
         with suppress(QueueDown):  # folders are read again every ten minutes all the same
             for mailbox in connected:
                 parts().queue.rewatch(mailbox.id)

@@ -7,7 +7,7 @@ import pytest
 from providers import causes, oauth
 from providers.client import Operator, Reconnect
 from providers.registry import open_client
-from tests.providers.gmail_rig import settings_for
+from tests.providers.gmail_rig import LABELS, READ, settings_for
 from tests.sandbox_process import Sandbox
 
 BACK = "http://127.0.0.1:8080/connect/google/callback"
@@ -57,6 +57,22 @@ def test_a_person_who_does_not_agree_is_told_what_is_missing(sandbox, decision, 
     with pytest.raises(Reconnect) as caught:
         connected(sandbox, **decision)
     assert caught.value.cause == cause
+
+
+def test_without_the_permission_for_labels_mail_is_read_all_the_same(sandbox):
+    grant = connected(sandbox, scopes=[READ])
+    client = open_client("gmail", Held(grant.tokens.access_token), settings_for(sandbox))
+    assert client.baseline()
+    with pytest.raises(Reconnect) as caught:
+        client.ensure_label("Log to CRM")
+    assert caught.value.cause == causes.SCOPE_MISSING
+    client.close()
+
+
+def test_the_permission_for_labels_does_not_stand_for_that_of_reading(sandbox):
+    with pytest.raises(Reconnect) as caught:
+        connected(sandbox, scopes=[LABELS])
+    assert caught.value.cause == causes.SCOPE_MISSING
 
 
 def test_a_code_is_worth_nothing_without_its_verifier(sandbox):

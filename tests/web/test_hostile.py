@@ -73,6 +73,8 @@ ODD_PATHS = [
         "/why?sender=%00", "/why?rule=%00", "/why?after=%00", "/why?from=%00&to=9999-12-31", "/why?mailbox=-1",
         "/why?after=x", "/contacts/1?after=%00", "/contacts/1?after=9", "/contacts/1?address=%00@a.test",
         "/contacts/new?address=%00", "/mailboxes/1/connected?typed=%00", "/sign-in?next=/%00",
+        f"/companies?start={HUGE}", "/companies?q=%00", "/deals?q=%ED%A0%80", "/deals?start=-1",
+        "/companies/1?after=%00", "/deals/1?after=x",
         "/connect/google?address=%00",
 ]  # fmt: skip
 

@@ -1,11 +1,13 @@
 """What the pages say about the log label of a mailbox."""
 
 import pytest
+from redis import Redis
 
 from crm.store import mailboxes
 from crm.store.labels import Label, set_label
 from tests.web.company import Company
 from tests.web.conftest import Client
+from workers.queue import AWAKE
 
 WORDS = {
     ("gmail", "scope-missing"): "Make it in Gmail yourself",
@@ -44,3 +46,14 @@ def test_nobody_is_told_about_the_label_of_a_mailbox_that_stopped(
         set_label(conn, box, Label("Log to CRM", "scope-missing", company.now))
         mailboxes.disconnect(conn, company.account, box.id, company.now)
     assert "Make it in Gmail" not in ana.get("/mailboxes").text
+
+
+def test_a_new_name_of_the_label_rings_the_connected_mailboxes(
+    company: Company, ana: Client, redis: Redis
+) -> None:
+    box, other = company.connect("ana@acme.test"), company.connect("ben@acme.test")
+    with company.database.begin() as conn:
+        mailboxes.disconnect(conn, company.account, other.id, company.now)
+    form = {"log_label": "CRM/Log", "bcc_address": "", "forwarding_address": ""}
+    assert ana.post("/settings/connection", form).status_code == 302
+    assert redis.zrange(AWAKE, 0, -1) == [str(box.id).encode()]
