@@ -61,6 +61,17 @@ class Client:
 
 
 @pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """SQLite; what is marked with `both` is run on PostgreSQL as well. The store has tests of its own
+    on both, and pages know no SQL."""
+    url: str = request.getfixturevalue(getattr(request, "param", "sqlite_url"))
+    return url
+
+
+both = pytest.mark.parametrize("database_url", ["sqlite_url", "postgres_url"], indirect=True)
+
+
+@pytest.fixture
 def web_settings(
     database_url: str, redis_server: "RedisServer", redis: "Redis", tmp_path: Path
 ) -> Settings:

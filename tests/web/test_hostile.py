@@ -12,9 +12,11 @@ from crm.store import accounts
 from crm.tables import Account
 from tests.web import story
 from tests.web.company import HASH, PASSWORD
-from tests.web.conftest import Client
+from tests.web.conftest import Client, both
 from web import signin
 from web.app import ROUTES
+
+pytestmark = both  # databases differ in what they take
 
 HUGE = "99999999999999999999999"
 GOOGLE = {"google_client_id": "client", "google_auth_url": "https://google.test/auth"}

@@ -12,12 +12,6 @@ from workers.queue import Queue
 
 
 @pytest.fixture
-def database_url(sqlite_url):
-    """The SQL below these pages is tested on both databases in tests/crm."""
-    return sqlite_url
-
-
-@pytest.fixture
 def told(company):
     return story.tell(company)
 

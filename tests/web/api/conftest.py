@@ -12,18 +12,6 @@ from tests.web.company import Company
 from tests.web.conftest import *  # noqa: F403 - the same company, Redis and application
 
 
-@pytest.fixture
-def database_url(request: pytest.FixtureRequest) -> str:
-    """SQLite; a test marked with `both` is run on PostgreSQL as well. What the store does is tested
-    on both elsewhere."""
-    name = getattr(request, "param", "sqlite_url")
-    url: str = request.getfixturevalue(name)
-    return url
-
-
-both = pytest.mark.parametrize("database_url", ["sqlite_url", "postgres_url"], indirect=True)
-
-
 class Program:
     """A caller with a key; answers are parsed."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.web.api.conftest import both
+from tests.web.conftest import both
 
 WRONG = [
     ({"name": "Maria"}, 422, "emails"),

@@ -6,7 +6,7 @@ from sqlalchemy import update
 from crm.model import Scope, Visibility
 from crm.store import companies, contacts, deals
 from crm.tables import Email
-from tests.web.api.conftest import both
+from tests.web.conftest import both
 
 FIELDS = {
     "id", "direction", "subject", "from", "to", "cc", "sent_at", "logged_at", "kind", "thread_id",
