@@ -9,7 +9,7 @@ from crm.store.contacts import NoSuchContact
 from crm.store.deals import DealRow, NoSuchDeal
 from crm.store.timeline import On
 from web import timelines
-from web.forms import line, page_start
+from web.forms import line, page_start, row_id
 from web.parts import parts
 from web.people import me
 
@@ -33,7 +33,7 @@ def listing() -> str:
 def add() -> AnyResponse:
     """Add an open deal, with the contact on whose page the form stood."""
     here, name = parts(), line("name")
-    contact_id = request.form.get("contact_id", type=int)
+    contact_id = row_id("contact_id")
     if not name:
         flash("Write the deal's name.")
         return redirect(url_for("deals"))

@@ -104,6 +104,12 @@ ODD_FORMS = [
     ("/settings/domains", {"domain": "a\0b.test"}),
     ("/settings/domains/remove", {"domain": "a\0b.test"}),
     ("/settings/never-log/own", {"entry": "a\0b@c.test"}),
+    ("/companies", {"name": "a\0\ud800", "domain": "a\0b.test"}),
+    ("/companies", {"name": "a\0\ud800"}),
+    ("/deals", {"name": "a\0\ud800"}),
+    ("/deals", {"name": "x", "contact_id": "9" * 400}),
+    ("/deals", {"name": "x", "contact_id": "-1"}),
+    ("/contacts/1/company", {"company": "a\0\ud800"}),
     ("/connect", {"address": "a\0b@c.test"}),
     ("/sign-in", {"address": "a\0b@c.test", "password": "\0"}),
 ]

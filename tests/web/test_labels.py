@@ -57,3 +57,14 @@ def test_a_new_name_of_the_label_rings_the_connected_mailboxes(
     form = {"log_label": "CRM/Log", "bcc_address": "", "forwarding_address": ""}
     assert ana.post("/settings/connection", form).status_code == 302
     assert redis.zrange(AWAKE, 0, -1) == [str(box.id).encode()]
+
+
+def test_before_the_first_look_the_way_by_hand_is_told_for_outlook_alone(
+    company: Company, ana: Client
+) -> None:
+    box = company.connect("ana@acme.test", "graph")
+    path = f"/mailboxes/{box.id}/connected"
+    assert "Outlook does not offer it? Make it once" in " ".join(ana.get(path).text.split())
+    with company.database.begin() as conn:
+        set_label(conn, box, Label("Log to CRM", "", company.now))
+    assert "Make it once" not in ana.get(path).text
