@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from flask import Response, abort, make_response, render_template
 
 from crm.quotes import fold
+from crm.rules import files as rules
 from crm.store import timeline
+from crm.store.files import FileRow
 from crm.store.timeline import EmailRow, WholeEmail
-from web import mail_html
+from web import files, mail_html
 from web.parts import parts
 from web.people import me
-
-CUT = 100 * 1024  # characters of a body that are shown on a timeline (rule `view-entire`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Shown:
     remote: int  # pictures on other servers
     new: str
     quoted: str
-    cut: bool
+    cut: bool  # rule `view-entire`
+    files: tuple[FileRow, ...]  # all but pictures that stand in the text
 
 
 def page(email_id: int) -> str:
@@ -47,28 +48,41 @@ def shown_part(email_id: int) -> str:
 
 def body(email_id: int) -> Response:
     """The document in a message's frame, without pictures from elsewhere."""
-    return _document(_whole(email_id), pictures=False, most=CUT)
+    return _body(_whole(email_id), pictures=False)
 
 
 def body_with_pictures(email_id: int) -> Response:
     """The same, with pictures from elsewhere: somebody asked for them."""
-    return _document(_whole(email_id), pictures=True, most=CUT)
+    return _body(_whole(email_id), pictures=True)
 
 
 def whole(email_id: int) -> Response:
     """The entire message in a tab of its own (rule `view-entire`)."""
-    return _document(_whole(email_id), pictures=False, most=mail_html.LONGEST)
+    found = _whole(email_id)
+    if found.html.strip():
+        return _document(mail_html.entire(found.html, _own(found)))
+    return _document(mail_html.text_page(found.text))
 
 
 def shown(found: WholeEmail) -> Shown:
     """A message for a template."""
     framed = bool(found.html.strip())
-    new, quoted = ("", "") if framed else fold(found.text[:CUT])
-    remote = mail_html.clean(found.html[:CUT]).remote if framed else 0
-    longest = max(len(found.text), len(found.html))
+    new, quoted = ("", "") if framed else fold(rules.shown(found.text))
+    cleaned = mail_html.clean(rules.shown(found.html), own=_own(found)) if framed else None
+    drawn = cleaned.drawn if cleaned else frozenset()
     return Shown(
-        found.email, framed, remote, new.strip("\r\n"), quoted.strip("\r\n"), longest > CUT
+        email=found.email,
+        framed=framed,
+        remote=cleaned.remote if cleaned else 0,
+        new=new.strip("\r\n"),
+        quoted=quoted.strip("\r\n"),
+        cut=rules.is_long(found.html if framed else found.text),
+        files=tuple(each for each in found.email.attachments if each.content_id not in drawn),
     )
+
+
+def _own(found: WholeEmail) -> dict[str, str]:
+    return files.pictures(found.email.attachments)
 
 
 def _whole(email_id: int) -> WholeEmail:
@@ -77,11 +91,15 @@ def _whole(email_id: int) -> WholeEmail:
     return found or abort(404)
 
 
-def _document(found: WholeEmail, pictures: bool, most: int) -> Response:
+def _body(found: WholeEmail, pictures: bool) -> Response:
     if found.html.strip():
-        clean = mail_html.clean(found.html[:most], pictures)
+        clean = mail_html.clean(rules.shown(found.html), pictures, _own(found))
     else:
-        clean = mail_html.text_page(found.text[:most])
+        clean = mail_html.text_page(rules.shown(found.text))
+    return _document(clean, pictures)
+
+
+def _document(clean: mail_html.Body, pictures: bool = False) -> Response:
     response = make_response(mail_html.page(clean))
     response.headers["Content-Security-Policy"] = mail_html.policy(pictures)
     response.headers["Referrer-Policy"] = "no-referrer"

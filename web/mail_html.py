@@ -6,8 +6,10 @@ safer than a part of our own page: whatever passes the first wall still has no c
 cannot cover our buttons, and its styles end at its border.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
+from html import escape, unescape
 
 import nh3
 
@@ -16,7 +18,11 @@ from crm.text import clean as storable
 from web.mail_quotes import fold
 
 LONGEST = 400_000  # characters; what is longer is cut before it is cleaned
+LONGEST_ENTIRE = 2_000_000  # and is only its text, where somebody wants to see all of it
 DEEPEST = 1000  # elements within each other; nh3's time grows with their square
+
+
+_TAG = re.compile(r"<[^<>]*>")
 
 
 def _words(text: str) -> set[str]:
@@ -88,19 +94,34 @@ class Body:
     html: str
     remote: int
     plain: bool  # it brings no colours of its own, so that it may follow the reader's
+    drawn: frozenset[str] = frozenset()  # Content-IDs of the mail's own pictures in it
 
 
-def clean(html: str, pictures: bool = False) -> Body:
-    """`html` without anything that acts, quotations folded. With `pictures`, those on other servers
-    are asked for when it is shown; else each is a word in a frame. What no mail program writes, but
-    an attacker may, becomes plain text. Never raises on any input."""
+def clean(html: str, pictures: bool = False, own: Mapping[str, str] | None = None) -> Body:
+    """`html` without anything that acts, quotations folded. `own` tells where the pictures are that
+    came with it, by Content-ID. With `pictures`, those on other servers are asked for when it is
+    shown; else each is a word in a frame. What no mail program writes, but an attacker may, becomes
+    plain text. Never raises on any input."""
     html = storable(html[:LONGEST])
     if hostile(html, DEEPEST):
         return text_page(plain_text(html))
+    return _cleaned(html, pictures, own or {})
+
+
+def entire(html: str, own: Mapping[str, str]) -> Body:
+    """All of `html` (rule `view-entire`); as its bare text where it is too much to be cleaned in
+    reasonable time, or hostile."""
+    html = storable(html)
+    if len(html) > LONGEST_ENTIRE or hostile(html, DEEPEST):
+        return text_page(unescape(_TAG.sub("", html)))
+    return _cleaned(html, False, own)
+
+
+def _cleaned(html: str, pictures: bool, own: Mapping[str, str]) -> Body:
     safe = _CLEANER.clean(html)
-    folded, remote = fold(safe, pictures)
-    lowered = safe.lower()
-    return Body(folded, remote, plain="color" not in lowered)
+    folded = fold(safe, pictures, own)
+    plain = "color" not in safe.lower()
+    return Body(folded.html, folded.remote, plain, folded.drawn)
 
 
 def page(body: Body) -> str:
@@ -115,7 +136,7 @@ def page(body: Body) -> str:
 
 def policy(pictures: bool) -> str:
     """The Content-Security-Policy of `page`."""
-    images = "data: https: http:" if pictures else "data:"
+    images = "'self' data: https: http:" if pictures else "'self' data:"
     return (
         f"default-src 'none'; style-src 'unsafe-inline'; img-src {images}; script-src 'none'; "
         f"form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox {FRAME_FLAGS}"
@@ -128,11 +149,11 @@ def text_page(text: str) -> Body:
 
 
 def _attribute(name: str, value: str) -> str | None:
-    """Which values of an attribute stay: `data:` is for pictures alone, `cid:` for none."""
+    """Which values of an attribute stay: `data:` and `cid:` are for pictures alone."""
     if name == "href":
         return value if value.lower().startswith(("http:", "https:", "mailto:", "tel:")) else None
     if name == "src":
-        wanted = ("http:", "https:", "data:image/png", "data:image/jpeg", "data:image/gif")
+        wanted = ("http:", "https:", "cid:", "data:image/png", "data:image/jpeg", "data:image/gif")
         return value if value.lower().startswith(wanted) else None
     if name == "style" and any(word in value.lower() for word in ("url(", "expression", "\\", "@")):
         return None

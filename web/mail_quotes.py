@@ -4,8 +4,10 @@ One pass over tags that nh3 has written, so every element is well formed and clo
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 _VOID = frozenset({"br", "hr", "wbr", "col"})
 _QUOTES = frozenset({"gmail_quote", "yahoo_quoted", "protonmail_quote", "zmail_extra"})  # classes
@@ -17,19 +19,28 @@ _TINY = frozenset({"0", "1"})  # the size of a picture that only tells that some
 Attributes = Mapping[str, str]
 
 
-def fold(safe: str, pictures: bool) -> tuple[str, int]:
-    """`safe` with each outermost quotation folded, and how many pictures lie on other servers.
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The HTML, how many pictures lie on other servers, and which of the mail's own are in it."""
+
+    html: str
+    remote: int
+    drawn: frozenset[str]
+
+
+def fold(safe: str, pictures: bool, own: Mapping[str, str]) -> Folded:
+    """`safe` with each outermost quotation folded. Pictures that came with the mail (`cid:`) are
+    asked for where `own` says.
 
     Where nothing would be left to see, nothing is folded.
     """
-    writer = _written(safe, pictures, folding=True)
+    writer = _written(safe, _Writer(pictures, own, folding=True))
     if writer.folded and not writer.shown:
-        writer = _written(safe, pictures, folding=False)
-    return "".join(writer.out), writer.remote
+        writer = _written(safe, _Writer(pictures, own, folding=False))
+    return Folded("".join(writer.out), writer.remote, frozenset(writer.drawn))
 
 
-def _written(safe: str, pictures: bool, folding: bool) -> "_Writer":
-    writer = _Writer(pictures, folding)
+def _written(safe: str, writer: "_Writer") -> "_Writer":
     writer.feed(safe)
     writer.close()
     if writer.border is not None:
@@ -38,7 +49,7 @@ def _written(safe: str, pictures: bool, folding: bool) -> "_Writer":
 
 
 class _Writer(HTMLParser):
-    def __init__(self, pictures: bool, folding: bool) -> None:
+    def __init__(self, pictures: bool, own: Mapping[str, str], folding: bool) -> None:
         super().__init__(convert_charrefs=True)
         self.out: list[str] = []
         self.remote = 0
@@ -47,7 +58,9 @@ class _Writer(HTMLParser):
         self.border: int | None = None  # depth whose element ends a quotation that has no own one
         self._element: int | None = None  # depth of the element that is the quotation
         self._depth = 0
+        self.drawn: set[str] = set()
         self._pictures = pictures
+        self._own = own
         self._folding = folding
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -94,6 +107,11 @@ class _Writer(HTMLParser):
 
     def _picture(self, given: Attributes) -> None:
         source = given.get("src", "").lower()
+        if source.startswith("cid:"):
+            name = unquote(given["src"][4:])
+            source = self._own.get(name, "")
+            given = {**given, "src": source}
+            self.drawn |= {name} if source else set()
         if not source or {given.get("width"), given.get("height")} & _TINY:
             return
         elsewhere = source.startswith(("http:", "https:"))

@@ -17,7 +17,7 @@ from crm.store import mailboxes
 from crm.store.mailboxes import Mailbox
 from infra.settings import Settings
 from providers import causes
-from web import when
+from web import files, when
 from web.mail_html import FRAME_FLAGS
 from web.parts import NAME, parts
 from web.people import me
@@ -49,6 +49,8 @@ def register(app: Flask) -> None:
         frame_flags=FRAME_FLAGS,
         sections=SECTIONS,
         real_google=gmail == Settings.model_fields["gmail_api_url"].default,
+        shown_file=files.shown,
+        newest_files=files.newest,
         decides=lambda email: me().decides(email),
         in_team=lambda: me().user.team_id is not None,
     )

@@ -34,6 +34,7 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "deal-empty": lambda ids: f"/deals/{ids['no_deal']}",
     "timeline": lambda ids: f"/contacts/{ids['maria']}",
     "email": lambda ids: f"/emails/{ids['answer']}",
+    "contact-files": lambda ids: f"/contacts/{ids['maria']}/files",
     "mailboxes": lambda _: "/mailboxes",
     "journal": lambda _: "/why",
     "journal-empty": lambda _: "/why?sender=nobody",

@@ -84,8 +84,25 @@ def test_a_picture_of_one_dot_is_never_shown():
     assert mail_html.clean(html).remote == 0
 
 
-def test_a_picture_inside_the_mail_is_left_out():
-    assert "cid:" not in mail_html.clean('<img src="cid:logo@x">').html
+def test_a_picture_inside_the_mail_is_left_out_where_it_is_not_kept():
+    assert mail_html.clean('<img src="cid:logo@x">').html == ""
+
+
+def test_a_picture_inside_the_mail_is_asked_for_from_us():
+    own = {"logo@x": "/emails/1/files/2", "a b": "/emails/1/files/3"}
+    html = '<img src="cid:logo@x" alt="L"><img src="CID:a%20b"><img src="cid:other@x">'
+    cleaned = mail_html.clean(html, own=own)
+    assert cleaned.html == '<img src="/emails/1/files/2" alt="L"><img src="/emails/1/files/3">'
+    assert (cleaned.remote, cleaned.drawn) == (0, {"logo@x", "a b"})
+
+
+@pytest.mark.parametrize("source", ["/sign-out", "//x.test/a.png", "emails/1/files/2", "cid:"])
+def test_a_mail_names_no_picture_of_ours_itself(source):
+    assert "src" not in mail_html.clean(f'<img src="{source}">', True, {"x": "/y"}).html
+
+
+def test_a_link_to_a_part_of_the_mail_leads_nowhere():
+    assert "cid" not in mail_html.clean('<a href="cid:logo@x">x</a>', own={"logo@x": "/y"}).html
 
 
 def test_links_leave_without_telling_where_from():
@@ -146,7 +163,7 @@ def test_the_frame_may_not_run_load_or_send_anything():
     policy = mail_html.policy(pictures=False)
     assert "default-src 'none'" in policy
     assert "script-src 'none'" in policy
-    assert "img-src data:;" in policy
+    assert "img-src 'self' data:;" in policy
     assert "form-action 'none'" in policy
     assert "allow-scripts" not in policy
     assert "allow-forms" not in policy
