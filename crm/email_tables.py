@@ -41,6 +41,7 @@ class Email(Owned, Base):
     __table_args__ = (
         UniqueConstraint("account_id", "identity"),
         Index("ix_email_account_id_message_id", "account_id", "message_id"),
+        Index("ix_email_account_id_sent_at", "account_id", "sent_at"),
     )
     thread_id: Mapped[int] = ref("thread.id")
     identity: Mapped[str]  # crm.identity: what makes two copies the same message
@@ -58,6 +59,7 @@ class Email(Owned, Base):
     html: Mapped[str]
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
     visibility: Mapped[str] = mapped_column(default="everyone")  # crm.model.Visibility
+    words: Mapped[str] = mapped_column(default="")  # what a search looks through (crm.words)
 
 
 class EmailPerson(Owned, Base):

@@ -8,11 +8,13 @@ from flask import Response, abort, request, url_for
 
 from crm.store import timeline
 from crm.store.paging import WrongCursor
+from crm.store.search import Result
 from crm.store.timeline import EmailRow, On, ThreadRow
-from web import live
+from web import live, search
 from web.emails import Shown, shown
 from web.parts import parts
 from web.people import me
+from web.search import Form
 
 THREADS = 10
 _READ = {
@@ -37,13 +39,16 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A page of a timeline; `after` is '' for the first, which follows itself up."""
+    """A page of a timeline; `after` is '' for the first, which follows itself up. `result` is what
+    was found on it where somebody searches; then there are no `rows`."""
 
     on: On
     row_id: int
     rows: tuple[ThreadRow, ...]
     after: str
     more: str
+    form: Form
+    result: Result | None = None
 
     @property
     def version(self) -> str:
@@ -54,12 +59,17 @@ class Timeline:
     @property
     def part(self) -> str:
         """Where the part is asked for again."""
-        return url_for(f"{self.on}_timeline", **self._which, v=self.version)
+        return self.form.url(f"{self.on}_timeline", **self._which, v=self.version)
 
     @property
-    def older(self) -> str:
-        """The page of older threads, '' where there are none."""
-        return url_for(self.on.value, **self._which, after=self.more) if self.more else ""
+    def page(self) -> str:
+        """The page of the whole timeline."""
+        return url_for(self.on.value, **self._which)
+
+    @property
+    def further(self) -> str:
+        """The page of older threads, or of what more was found; '' where there are none."""
+        return self.form.url(self.on.value, self.more, **self._which) if self.more else ""
 
     @property
     def _which(self) -> dict[str, Any]:
@@ -78,13 +88,16 @@ class Timeline:
 
 def read(on: On, row_id: int) -> Timeline:
     """The page that the request asks for. The caller made sure that there is such a row."""
-    after = request.args.get("after", "")
+    after, form = request.args.get("after", ""), search.form()
+    result = search.results(form, (on, row_id))
+    if result is not None:
+        return Timeline(on, row_id, (), after, result.page.next, form, result)
     with parts().database.read() as conn:
         try:
-            found = _READ[on](conn, me().viewer, row_id, after, THREADS)
+            found = _READ[on](conn, me().viewer, row_id, after, THREADS, form.only)
         except WrongCursor:
             abort(404)
-    return Timeline(on, row_id, found.items, after, found.next)
+    return Timeline(on, row_id, found.items, after, found.next, form)
 
 
 def part(on: On, row_id: int) -> Response:

@@ -38,6 +38,7 @@ from crm.tables import (
     OutboxEvent,
     Thread,
 )
+from crm.words import searchable
 
 LOGGED_TOPIC = "email.logged"
 SNIPPET = 200  # characters
@@ -192,6 +193,7 @@ def _emails(
             "html": entry.logged.message.html,
             "owner_id": owners[entry.identity],
             "visibility": visibility[owners[entry.identity]],
+            "words": _words(entry),
         }
         for entry in entries
     ]
@@ -204,6 +206,14 @@ def _owner(mailbox: Mailbox, entry: NewEntry) -> int | None:
     if mailbox.kind is MailboxKind.TEAM:
         return None
     return entry.logged.verdict.owner_id or mailbox.user_id
+
+
+def _words(entry: NewEntry) -> str:
+    headers = entry.headers
+    people = (
+        text for each in (headers.sender, *headers.recipients) for text in (each.name, each.address)
+    )
+    return searchable([headers.subject, *people, entry.logged.message.text])
 
 
 def _direction(entry: NewEntry) -> Direction:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, true
 from sqlalchemy.sql import Select
 
 from crm.store import associations, files, paging, sql
@@ -83,25 +83,59 @@ class On(StrEnum):
     DEAL = "deal"
 
 
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Which e-mails to show, by direction and kind; '' does not narrow."""
+
+    direction: str = ""
+    kind: str = ""
+
+    def holds(self) -> ColumnElement[bool]:
+        """The condition on an e-mail."""
+        asked = ((Email.direction, self.direction), (Email.kind, self.kind))
+        return and_(true(), *(column == value for column, value in asked if value))
+
+
+ALL = Only()
+
+
 def of_contact(
-    conn: Connection, viewer: Viewer, contact_id: int, after: str = "", limit: int = 20
+    conn: Connection,
+    viewer: Viewer,
+    contact_id: int,
+    after: str = "",
+    limit: int = 20,
+    only: Only = ALL,
 ) -> Page[ThreadRow]:
     """A page of the contact's threads, newest first. Raises paging.WrongCursor."""
-    return _page(conn, viewer, _standing(viewer, On.CONTACT, contact_id), after, limit)
+    which = and_(standing(viewer, On.CONTACT, contact_id), only.holds())
+    return _page(conn, viewer, which, after, limit)
 
 
 def of_company(
-    conn: Connection, viewer: Viewer, company_id: int, after: str = "", limit: int = 20
+    conn: Connection,
+    viewer: Viewer,
+    company_id: int,
+    after: str = "",
+    limit: int = 20,
+    only: Only = ALL,
 ) -> Page[ThreadRow]:
     """A page of the threads associated with a company. Raises paging.WrongCursor."""
-    return _page(conn, viewer, _standing(viewer, On.COMPANY, company_id), after, limit)
+    which = and_(standing(viewer, On.COMPANY, company_id), only.holds())
+    return _page(conn, viewer, which, after, limit)
 
 
 def of_deal(
-    conn: Connection, viewer: Viewer, deal_id: int, after: str = "", limit: int = 20
+    conn: Connection,
+    viewer: Viewer,
+    deal_id: int,
+    after: str = "",
+    limit: int = 20,
+    only: Only = ALL,
 ) -> Page[ThreadRow]:
     """A page of the threads associated with a deal. Raises paging.WrongCursor."""
-    return _page(conn, viewer, _standing(viewer, On.DEAL, deal_id), after, limit)
+    which = and_(standing(viewer, On.DEAL, deal_id), only.holds())
+    return _page(conn, viewer, which, after, limit)
 
 
 def entries(
@@ -110,7 +144,7 @@ def entries(
     """A page of the e-mails on a timeline one by one, newest first. Raises paging.WrongCursor."""
     query = (
         _shown(viewer)
-        .where(_standing(viewer, on, row_id))
+        .where(standing(viewer, on, row_id))
         .order_by(Email.sent_at.desc(), Email.id.desc())
         .limit(limit + 1)
     )
@@ -120,7 +154,7 @@ def entries(
     return paging.page(rows, limit, [paging.cursor(row.sent_at, row.id) for row in rows])
 
 
-def _standing(viewer: Viewer, on: On, row_id: int) -> ColumnElement[bool]:
+def standing(viewer: Viewer, on: On, row_id: int) -> ColumnElement[bool]:
     """Whether an e-mail stands on this timeline."""
     if on is On.COMPANY:
         return Email.thread_id.in_(associations.threads_of_company(viewer.account_id, row_id))

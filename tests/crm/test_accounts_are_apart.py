@@ -25,13 +25,14 @@ from crm.store import (
 )
 from crm.store import settings as account_settings
 from crm.store.outcomes import Later, Run
+from crm.store.search import Asked
 from crm.store.timeline import On
 from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
 MODULES = ("accounts", "again", "answers", "companies", "contacts", "context", "deals", "files", "journal",
-           "journal_facts", "mailboxes", "never_log", "never_log_effects", "people", "previews", "runs", "senders", "settle",
+           "journal_facts", "mailboxes", "never_log", "never_log_effects", "people", "previews", "runs", "search", "senders", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 DIGEST = "d" * 64
 MARK = "secretb"  # in every text of the account that must stay unseen
@@ -155,7 +156,7 @@ def arguments(victim, stranger):
         deal = deals.of_contact(conn, victim.account, zoe.id)[0]
         rows = journal.rows(conn, victim.account, theirs.id, journal.Filter()).items
         email_id = next(row.email_id for row in rows if row.email_id)
-        (file,) = files.due(conn, theirs, now, 5)
+        file, *_ = files.due(conn, theirs, now, 5)
         digest = accounts.digests(conn, victim.account, victim.secrets).of("m1@mail.test")
     mailbox = replace(theirs, account_id=stranger.account, own_addresses=frozenset())
     new = mailboxes.NewMailbox(None, "x@y.test", "gmail", a_token(now))
@@ -179,7 +180,7 @@ def arguments(victim, stranger):
         "next_wake": now, "until": now, "since": now - timedelta(days=1), "limit": 5,
         "wanted": journal.Filter(), "password_hash": "mine",
         "viewer": Viewer(stranger.account, sees_all=True), "email_ids": [email_id],
-        "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True,
+        "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
     }  # fmt: skip
 
 

@@ -33,6 +33,8 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "deal": lambda ids: f"/deals/{ids['deal']}",
     "deal-empty": lambda ids: f"/deals/{ids['no_deal']}",
     "timeline": lambda ids: f"/contacts/{ids['maria']}",
+    "timeline-search": lambda ids: f"/contacts/{ids['maria']}?q=offer",
+    "search": lambda _: "/search?q=may",
     "email": lambda ids: f"/emails/{ids['answer']}",
     "contact-files": lambda ids: f"/contacts/{ids['maria']}/files",
     "mailboxes": lambda _: "/mailboxes",
@@ -222,6 +224,27 @@ def test_earlier_messages_open_in_place(told, at_desk, site):
     at_desk.get_by_text("2 earlier messages").click()
     expect(at_desk.get_by_text("support on working days")).to_be_visible()
     expect(at_desk.get_by_text("I am away until Monday.")).to_be_visible()
+
+
+def test_keys_move_among_threads_and_unfold_them(told, at_desk, site):
+    at_desk.goto(f"{site}/contacts/{told['maria']}")
+    threads, keys = at_desk.locator("[data-thread]"), at_desk.keyboard
+    for key, at in (("j", 0), ("j", 1), ("ArrowDown", 2), ("j", 2), ("k", 1), ("ArrowUp", 0)):
+        keys.press(key)
+        expect(threads.nth(at)).to_be_focused()
+    outline = at_desk.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    keys.press("Enter")
+    expect(at_desk.get_by_text("I am away until Monday.")).to_be_visible()
+    keys.press("Enter")
+    expect(at_desk.get_by_text("I am away until Monday.")).to_be_hidden()
+    keys.press("?")
+    expect(at_desk.get_by_role("dialog", name="Keys on a timeline")).to_be_visible()
+    assert serious(at_desk) == []
+    keys.press("Escape")
+    keys.press("/")
+    keys.type("j? offer")
+    expect(at_desk.get_by_label("Search in this timeline")).to_have_value("j? offer")
 
 
 def test_a_timeline_follows_itself_up_without_disturbing_the_reader(

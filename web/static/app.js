@@ -1,5 +1,6 @@
 /* The little that pages do by themselves: times stay true, waiting pages rest while nobody looks,
-   text can be copied, frames are as high as the mail in them. Without it every page still works. */
+   text can be copied, frames are as high as the mail in them, keys move among threads. Without it every
+   page still works. */
 (function () {
   "use strict";
 
@@ -45,6 +46,7 @@
   }
 
   function ready(root) {
+    for (const button of root.querySelectorAll("[data-opens][hidden]")) button.hidden = false;
     tellTimes();
     fitFrames(root);
   }
@@ -66,6 +68,54 @@
       button.textContent = "Copied";
       setTimeout(() => { button.textContent = before; }, 2000);
     });
+  });
+
+  function threads() { return [...document.querySelectorAll("[data-thread]")]; }
+
+  function move(step) {
+    const all = threads(), at = all.indexOf(document.activeElement.closest("[data-thread]"));
+    const next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step))];
+    if (!next) return false;
+    next.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest" });
+    return true;
+  }
+
+  function unfold() {
+    const older = document.activeElement.querySelector("details.older");
+    if (older) older.open = !older.open;
+    return !!older;
+  }
+
+  function search() {
+    const field = document.querySelector("[data-search]");
+    if (field) field.select(), field.focus();
+    return !!field;
+  }
+
+  function help() {
+    const dialog = document.getElementById("keys");
+    if (dialog && !dialog.open) dialog.showModal();
+    return !!dialog;
+  }
+
+  function pressed(key) {
+    const on = document.activeElement, inThread = on.matches("[data-thread]");
+    if (key === "/") return search();
+    if (key === "?") return help();
+    if (key === "j" || (key === "ArrowDown" && inThread)) return move(1);
+    if (key === "k" || (key === "ArrowUp" && inThread)) return move(-1);
+    return key === "Enter" && inThread && unfold();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.target.matches("input, select, textarea")) return;
+    if (pressed(event.key)) event.preventDefault();
+  });
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-opens]")) help();
   });
 
   document.addEventListener("change", (event) => {

@@ -252,6 +252,7 @@ def upgrade() -> None:
     sa.Column('html', sa.Text(), nullable=False),
     sa.Column('owner_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('visibility', sa.Text(), nullable=False),
+    sa.Column('words', sa.Text(), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_email_account_id'), ondelete='CASCADE'),
@@ -262,6 +263,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('email', schema=None) as batch_op:
         batch_op.create_index('ix_email_account_id_message_id', ['account_id', 'message_id'], unique=False)
+        batch_op.create_index('ix_email_account_id_sent_at', ['account_id', 'sent_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_email_thread_id'), ['thread_id'], unique=False)
 
     op.create_table('followed_folder',
@@ -557,6 +559,7 @@ def downgrade() -> None:
     op.drop_table('followed_folder')
     with op.batch_alter_table('email', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_email_thread_id'))
+        batch_op.drop_index('ix_email_account_id_sent_at')
         batch_op.drop_index('ix_email_account_id_message_id')
 
     op.drop_table('email')
