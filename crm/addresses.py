@@ -24,6 +24,7 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _BAD_DOMAIN = re.compile(r'[\s<>()\[\]:;@\\,"\x00-\x1f\x7f/]|\.\.|^\.|^$')
 _OPENING = re.compile(r'["(\[]')
 _PHRASE = re.compile(r'(?:^|(?<=[,;:]))([^",;:<>()]*+)(?=<)')
+_COMMENT = re.compile(r"\([^()]{0,1000}+\)")
 _LITERAL = re.compile(r"\[[0-9a-zA-Z.:]+\]")
 
 # Newer versions give up on a whole header for one odd address in it, unless they are told.
@@ -152,7 +153,7 @@ def _parse(value: str) -> Iterator[Address]:
 def _cut(value: str) -> Iterator[Address]:
     """Addresses out of one header value; the first half of `Doe, Jane <jane@g.test>` is a name."""
     if max(len(value) // 1000, value.count("("), value.count(":")) > _DEEPEST:
-        value = value.replace("(", " ").replace(":", ",")
+        value = _COMMENT.sub(" ", value).replace("(", ",").replace(")", ",").replace(":", ",")
     # What stands before brackets is a name even if it looks like an address, or anybody could
     # write in the name of others.
     value = _PHRASE.sub(lambda match: f'"{match[1]}" ' if "@" in match[1] else match[1], value)

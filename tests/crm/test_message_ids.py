@@ -188,6 +188,24 @@ def test_two_messages_have_two_digests_for(raw):
     assert digest(raw) != digest(COPY)
 
 
+def test_digests_are_those_that_databases_hold():
+    """A digest made in another way would log every message anew."""
+    headers = read(COPY).headers
+    assert [identity(headers, "x"), identity(replace(headers, sent_at=None), "x")] == [
+        "fa6aa9bdb962e2cb41ddfe44c518f61a945877c9a798ef5649ee6edd48d44408",
+        "d5e3d62832c37b5cf94642808c0dcfdd30c59da56427dff980459ba90fc2858b",
+    ]
+    nameless = replace(headers, message_id="")
+    assert (
+        identity(nameless, " Hello\r\n you ")
+        == "58ccf882e8eb70ef7ea121dbb75396a7e1a8f899cbbcc373fc0e9259a7bec576"
+    )
+    assert (
+        identity(replace(headers, message_id="\udcff"), "")
+        == "661ea20c7285695a1bfc96ab6032fb207b68dd0b8378481fd76f4017dad00e92"
+    )
+
+
 NAMELESS = COPY.replace("Message-ID: <a@c.test>\n", "")
 
 

@@ -208,6 +208,14 @@ def test_a_forward_to_a_team_is_for_its_original_sender():
     assert found.contacts == ("zoe@stranger.test", "dora@globex.test")
 
 
+def test_a_contact_whose_mail_is_forwarded_to_a_team_does_not_become_one_again():
+    verdict = decide(replace(MAIL, subject="FW: Offer", sender=COLLEAGUE), TEAM)
+
+    found = team_rules.for_original(verdict, COLLEAGUE, CLEO, TEAM)
+
+    assert (found.contacts, found.create) == (("cleo@globex.test",), ())
+
+
 @pytest.mark.parametrize("original", [None, Address("ana@acme.test")], ids=["nobody", "the team"])
 def test_the_forwarder_stands_in_for_an_original_sender_who_is(original):
     verdict = decide(replace(MAIL, subject="FW: Offer", sender=STRANGER), TEAM)
@@ -216,6 +224,7 @@ def test_the_forwarder_stands_in_for_an_original_sender_who_is(original):
 
     assert (found.logged, found.rule) == (True, "forward-unreadable")
     assert (found.contacts, found.create) == (("zoe@stranger.test",), (STRANGER,))
+    assert found.original is Original.NO
 
 
 @pytest.mark.parametrize(
