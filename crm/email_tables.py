@@ -42,6 +42,7 @@ class Email(Owned, Base):
         UniqueConstraint("account_id", "identity"),
         Index("ix_email_account_id_message_id", "account_id", "message_id"),
         Index("ix_email_account_id_sent_at", "account_id", "sent_at"),
+        {"sqlite_autoincrement": True},  # no id is given twice: links and events would mislead
     )
     thread_id: Mapped[int] = ref("thread.id")
     identity: Mapped[str]  # crm.identity: what makes two copies the same message
@@ -99,14 +100,26 @@ class EmailReference(Owned, Base):
 
 
 class Sighting(Owned, Base):
-    """A copy of a logged e-mail in a mailbox."""
+    """A copy of a logged e-mail in a mailbox, with what was read in this copy and what the rules say
+    of it. An e-mail is logged while they let one of its copies in (`carries`)."""
 
     __tablename__ = "sighting"
-    __table_args__ = (UniqueConstraint("mailbox_id", "provider_id"),)
+    __table_args__ = (
+        UniqueConstraint("mailbox_id", "provider_id"),
+        Index("ix_sighting_account_id_email_id", "account_id", "email_id"),
+    )
     email_id: Mapped[int] = ref("email.id")
     mailbox_id: Mapped[int] = ref("mailbox.id")
     provider_id: Mapped[str] = mapped_column(Key)
     provider_thread: Mapped[str]
+    sender: Mapped[str] = mapped_column(Key)
+    sent_at: Mapped[datetime | None]  # its Date header
+    received_at: Mapped[datetime]
+    direction: Mapped[str]
+    kind: Mapped[str]
+    rule: Mapped[str]  # what lets this copy in, or refuses it
+    carries: Mapped[bool]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
 
 
 class EmailAttachment(Owned, Base):

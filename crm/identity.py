@@ -28,10 +28,12 @@ def identity(headers: Headers, body: str) -> str:
     return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def same_message(headers: Headers, sender: str, sent_at: datetime) -> bool:
-    """Whether a message is the one logged with the same Message-ID, `sender` and `sent_at`.
+def same_message(headers: Headers, sender: str, sent_at: datetime | None) -> bool:
+    """Whether a message and a copy with the same Message-ID, `sender` and Date are the same message.
 
     A copy has the sender or the date of the other; a message with neither only borrowed the
-    Message-ID, and is judged by itself.
+    Message-ID, and is judged by itself. Two copies that are both the same as a third are the same:
+    so it does not matter which of them was seen first (`crm.store.entries`).
     """
-    return headers.sender.address == sender or headers.sent_at == sent_at
+    same_date = headers.sent_at is not None and headers.sent_at == sent_at
+    return same_date or headers.sender.address == sender

@@ -173,9 +173,19 @@ class Company(Owned, Base):
 
 class Contact(Owned, Base):
     __tablename__ = "contact"
+    __table_args__ = ({"sqlite_autoincrement": True},)  # no id is given twice: links would mislead
     name: Mapped[str] = mapped_column(default="")
     company_id: Mapped[int | None] = ref("company.id", "SET NULL")
     created_at: Mapped[datetime]
+
+
+class MergedContact(Owned, Base):
+    """A contact that became part of another: old links lead there."""
+
+    __tablename__ = "merged_contact"
+    __table_args__ = (UniqueConstraint("account_id", "former_id"),)
+    former_id: Mapped[int]
+    contact_id: Mapped[int] = ref("contact.id")
 
 
 class ContactAddress(Owned, Base):
@@ -236,6 +246,7 @@ class JournalRow(Owned, Base):
     decided_at: Mapped[datetime]
     email_id: Mapped[int | None] = mapped_column(ForeignKey("email.id", ondelete="SET NULL"))
     turned_by: Mapped[tuple[str, ...]] = mapped_column(Names, default=())  # crm.rules.turns
+    withdrawals: Mapped[int] = mapped_column(default=0)  # how often its e-mail was un-logged
 
 
 class JournalReference(Owned, Base):

@@ -49,11 +49,13 @@ class MemoryMailbox:
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
 
-    def deliver(self, raw: bytes, place: Place = Place.FOLLOWED) -> str:
-        """A new message; its id."""
+    def deliver(
+        self, raw: bytes, place: Place = Place.FOLLOWED, received_at: datetime | None = None
+    ) -> str:
+        """A new message; its id. It is listed from now on, though it may have arrived earlier."""
         with self.lock:
             ref = f"m{self.last + 1}"
-            self._put(ref, Stored(raw, place, self.now()))
+            self._put(ref, Stored(raw, place, received_at or self.now()))
             return ref
 
     def send(self, raw: bytes) -> str:

@@ -30,8 +30,14 @@ if TYPE_CHECKING:
 _numbers = itertools.count()
 
 # How long an example takes says how busy the machine is. The same examples in every run.
+# A fixture that outlives an example is one that makes what an example needs anew.
+_NO_CHECK = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 examples.register_profile(
-    "replylog", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "replylog", deadline=None, derandomize=True, suppress_health_check=_NO_CHECK
+)
+# `pytest --hypothesis-profile=long ...`: other examples in every run, and many.
+examples.register_profile(
+    "long", deadline=None, max_examples=20_000, suppress_health_check=_NO_CHECK, print_blob=True
 )
 examples.register_profile("mutants", examples.get_profile("replylog"), max_examples=30)
 examples.load_profile("replylog")

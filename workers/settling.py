@@ -14,6 +14,7 @@ from crm.database import OperationalError
 from crm.kinds import kind_of
 from crm.model import Context, Headers, Original, Place, Ref, Verdict
 from crm.rules.decide import decide, refuse_by_place
+from crm.rules.facts import root_of
 from crm.rules.forwarded import FORWARDED
 from crm.rules.turns import turned_by
 from crm.store import settle
@@ -224,9 +225,10 @@ class Settling:
             verdict = decide(headers, context)
             turned = turned_by(headers, context, verdict)
             if not verdict.logged:
-                return Refused(headers.ref, headers.place, headers, verdict.rule, turned)
+                root = root_of(headers, context)
+                return Refused(headers.ref, headers.place, headers, verdict.rule, turned, root)
             if headers.ref.id in already:
-                return Seen(headers, already[headers.ref.id], turned)
+                return Seen(headers, already[headers.ref.id], verdict, turned)
             return self._logged(headers, verdict, turned, context)
         except ProviderError:
             raise

@@ -335,3 +335,7 @@ _COPIES = (
 
 RULES: tuple[Rule, ...] = (*_INCOMING, *_SENT, *_ELSEWHERE, *_COPIES, *files.RULES)
 BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}
+BY_THREAD = frozenset(  # decided by what a message answers: another verdict where that is another
+    {rule.id for rule in _INCOMING[_INCOMING.index(BY_ID["unknown-thread"]) :]}
+    | {REPLY, "sent-in-thread", "not-ticked"}
+)

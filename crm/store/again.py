@@ -3,22 +3,33 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, case, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Subquery, case, literal, select, update
 
+from crm.addresses import listed
 from crm.columns import UtcDateTime
 from crm.model import MailboxStatus, VerdictKind
-from crm.store import previews, sql
+from crm.store import never_log, previews, sql
 from crm.store import settings as account_settings
-from crm.tables import JournalReference, JournalRow, Mailbox, PendingMessage
+from crm.tables import (
+    Email,
+    EmailPerson,
+    JournalReference,
+    JournalRow,
+    Mailbox,
+    PendingMessage,
+    Sighting,
+    Thread,
+)
 
 LOOK_BACK = timedelta(days=30)
 BY_PLACE = ("draft", "junk", "trash", "folder")  # nothing but the message's place changes these
+MOST_WITHDRAWALS = 20  # hostile mail may answer in circles: each verdict asks for another
 LATE_ROOT = "late-root"
 NEW_ADDRESS = "new-address"
 DUPLICATE = "duplicate"
 ANSWERED = "answered"  # by a ticked e-mail
 OVERTAKEN = "overtaken"  # by what another run stored meanwhile
-MOST_SENT = 500  # messages looked at again for a new contact among their recipients
+MOST_READ_AGAIN = 500  # messages read again for a new contact who may be among their recipients
 SETTING = "setting"
 _PENDING = [
     "account_id",
@@ -34,6 +45,19 @@ _PENDING = [
 _REFERRING = select(JournalReference.journal_id).where(
     sql.held(JournalReference), sql.among(JournalReference.digest)
 )
+_WENT_TO = (
+    select(Thread.id)
+    .join(Email, (Email.identity == Thread.root_identity) & (Email.thread_id == Thread.id))
+    .join(EmailPerson, EmailPerson.email_id == Email.id)
+    .where(
+        sql.held(Thread),
+        sql.held(Email),
+        sql.held(EmailPerson),
+        EmailPerson.role.in_(("to", "cc")),
+        sql.among(EmailPerson.address),
+    )
+    .distinct()
+)
 _COPIES = select(JournalRow.id).where(
     sql.held(JournalRow),
     sql.among(JournalRow.message_digest),
@@ -44,15 +68,24 @@ _COPIES = select(JournalRow.id).where(
 def after_logging(
     conn: Connection, account_id: int, message_digests: Collection[str], now: datetime
 ) -> set[int]:
-    """E-mails with these Message-IDs have just been logged, or moved to another thread: judge again
-    what was refused and refers to one of them, and other copies of them. Gives the mailboxes
+    """E-mails with these Message-IDs have just been logged, have moved to another thread, or are
+    logged no more: judge again what was refused and refers to one of them. Gives the mailboxes
     concerned."""
     touched: set[int] = set()
     for some in sql.chunks(sorted(message_digests)):
-        values = {"account": account_id, "some": some}
-        referring = conn.scalars(_REFERRING, values).all()
-        copies = conn.scalars(_COPIES, values).all()
+        referring = conn.scalars(_REFERRING, {"account": account_id, "some": some}).all()
         touched |= these(conn, account_id, referring, LATE_ROOT, now)
+    return touched
+
+
+def copies_of(
+    conn: Connection, account_id: int, message_digests: Collection[str], now: datetime
+) -> set[int]:
+    """E-mails with these Message-IDs have just been logged, or more is known of them: judge again
+    what was refused and may be a copy of one. Gives the mailboxes concerned."""
+    touched: set[int] = set()
+    for some in sql.chunks(sorted(message_digests)):
+        copies = conn.scalars(_COPIES, {"account": account_id, "some": some}).all()
         touched |= these(conn, account_id, copies, DUPLICATE, now)
     return touched
 
@@ -61,19 +94,22 @@ def after_new_addresses(
     conn: Connection, account_id: int, addresses: Collection[str], now: datetime
 ) -> set[int]:
     """These addresses have just become a contact's: judge again what was refused because their
-    sender was unknown. Gives the mailboxes concerned.
+    sender was unknown, or none but listed people were concerned. Gives the mailboxes concerned.
 
-    Where all mail with contacts is logged, the newest refused e-mails that users sent are looked at
-    as well: of a refused message its recipients are not kept, so they must be read again."""
+    Where all mail with contacts is logged, the newest refused messages are looked at as well, whoever
+    sent them: of a refused message its recipients are not kept, so they must be read again."""
+    if not addresses:
+        return set()
     rules = ["unknown-sender"]
-    touched: set[int] = set()
+    touched = _judge(conn, account_id, JournalRow.rule == "never-log", NEW_ADDRESS, now)
+    touched |= _where_listed(conn, account_id, addresses, now)
     if account_settings.settings_of(conn, account_id).switches.log_all_known:
         rules += ["not-a-reply", "unknown-thread"]
         newest = (
             select(JournalRow.id)
-            .where(JournalRow.account_id == account_id, JournalRow.rule == "not-ticked")
+            .where(JournalRow.account_id == account_id, JournalRow.rule.in_([*rules, "not-ticked"]))
             .order_by(JournalRow.at.desc())
-            .limit(MOST_SENT)
+            .limit(MOST_READ_AGAIN)
         )
         touched |= these(conn, account_id, conn.scalars(newest).all(), NEW_ADDRESS, now)
     for some in sql.chunks(sorted(addresses)):
@@ -137,14 +173,52 @@ def wake(
     return set(rung.scalars())
 
 
+def _where_listed(
+    conn: Connection, account_id: int, addresses: Collection[str], now: datetime
+) -> set[int]:
+    """Contacts who are on a Never Log list keep away whole threads that went to them alone, also
+    what was logged of these before they were contacts."""
+    lists = never_log.of_all(conn, account_id)
+    touched: set[int] = set()
+    for some in sql.chunks(sorted(each for each in addresses if listed(each, lists))):
+        threads = conn.scalars(_WENT_TO, {"account": account_id, "some": some}).all()
+        for them in sql.chunks(threads):
+            copies = (
+                select(Sighting.mailbox_id, Sighting.provider_id)
+                .join(Email, Email.id == Sighting.email_id)
+                .where(
+                    Sighting.account_id == account_id,
+                    Email.account_id == account_id,
+                    Email.thread_id.in_(them),
+                )
+            )
+            touched |= _wait(conn, account_id, copies.subquery(), NEW_ADDRESS, now)
+    return touched
+
+
 def _judge(
     conn: Connection, account_id: int, which: ColumnElement[bool], reason: str, now: datetime
 ) -> set[int]:
-    refused = (
+    refused = select(JournalRow.mailbox_id, JournalRow.provider_id).where(
+        JournalRow.account_id == account_id,
+        JournalRow.verdict == VerdictKind.REFUSED,
+        JournalRow.rule.not_in(BY_PLACE),
+        JournalRow.decided_at >= now - LOOK_BACK,
+        JournalRow.withdrawals < MOST_WITHDRAWALS,
+        which,
+    )
+    return _wait(conn, account_id, refused.subquery(), reason, now)
+
+
+def _wait(
+    conn: Connection, account_id: int, messages: Subquery, reason: str, now: datetime
+) -> set[int]:
+    """Put messages (mailbox, provider id) on the pending list. Gives their mailboxes."""
+    rows = (
         select(
             literal(account_id),
-            JournalRow.mailbox_id,
-            JournalRow.provider_id,
+            messages.c.mailbox_id,
+            messages.c.provider_id,
             literal(""),
             literal(reason),
             literal(0),
@@ -152,16 +226,10 @@ def _judge(
             literal(""),
             literal(now, UtcDateTime()),
         )
-        .where(
-            JournalRow.account_id == account_id,
-            JournalRow.verdict == VerdictKind.REFUSED,
-            JournalRow.rule.not_in(BY_PLACE),
-            JournalRow.decided_at >= now - LOOK_BACK,
-            which,
-        )
-        .order_by(JournalRow.id)
+        .where(literal(True))  # SQLite takes ON CONFLICT for a join's without it
+        .order_by(messages.c.mailbox_id, messages.c.provider_id)
     )
-    statement = sql.insert(conn, PendingMessage).from_select(_PENDING, refused)
+    statement = sql.insert(conn, PendingMessage).from_select(_PENDING, rows)
     upsert = statement.on_conflict_do_update(
         index_elements=[PendingMessage.mailbox_id, PendingMessage.provider_id],
         set_={"reason": reason, "next_at": now},

@@ -9,20 +9,25 @@ from crm.columns import key
 from crm.model import Direction
 from crm.store import sql
 from crm.subjects import base_subject
-from crm.tables import Email, EmailReference
+from crm.tables import Email, EmailReference, Mailbox, Sighting
 
 TICKS = ("sent-crm", "sent-bcc", "sent-label")  # somebody said that this very e-mail be logged
 _Before = aliased(EmailReference)
 _ANSWERED = (  # rows of a reference are written in the order of `Headers.answers`
     select(EmailReference.message_id, Email.subject)
     .join(Email, Email.id == EmailReference.email_id)
+    .join(Sighting, Sighting.email_id == Email.id)
+    .join(Mailbox, Mailbox.id == Sighting.mailbox_id)
     .where(
         sql.held(EmailReference),
         sql.held(Email),
         sql.among(EmailReference.message_id),
-        Email.owner_id == bindparam("user"),
-        Email.direction == Direction.OUTGOING,
-        Email.rule.in_(TICKS),
+        sql.held(Sighting),
+        sql.held(Mailbox),
+        Mailbox.user_id == bindparam("user"),
+        Sighting.direction == Direction.OUTGOING,
+        Sighting.rule.in_(TICKS),
+        Sighting.carries,
         ~exists().where(
             sql.held(_Before),
             _Before.email_id == EmailReference.email_id,

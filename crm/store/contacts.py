@@ -9,9 +9,11 @@ from sqlalchemy.sql import Select
 
 from crm.addresses import normalise
 from crm.database import alone
-from crm.store import again, companies, sql
-from crm.store.backfill import backfill
+from crm.store import again, companies, enrolments, sql
+from crm.store.backfill import backfill, leave
 from crm.store.companies import CompanyRow
+from crm.store.people import NoSuchContact as NoSuchContact
+from crm.store.people import check as check
 from crm.tables import Contact, ContactAddress, DealContact
 
 
@@ -25,10 +27,6 @@ class AddressOfAnother(Exception):
 
 class NotAnAddress(ValueError):
     """The text is no e-mail address."""
-
-
-class NoSuchContact(LookupError):
-    """The account has no such contact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +78,25 @@ def add_address(
     """Give a contact one more address; twice is once. Raises NoSuchContact, NotAnAddress,
     AddressOfAnother."""
     alone(conn, account_id)
-    _check(conn, account_id, contact_id)
+    check(conn, account_id, contact_id)
     return Added(contact_id, _claim(conn, account_id, contact_id, [address], now))
 
 
 def remove_address(conn: Connection, account_id: int, contact_id: int, address: str) -> None:
-    """Take an address away from a contact; what was logged stays."""
+    """Take an address away from a contact. What stands on its timeline because of this address
+    alone leaves it; it stays logged, and comes to whoever gets the address."""
+    alone(conn, account_id)
+    wanted = normalise(address)
     table = ContactAddress
-    conn.execute(
+    gone = conn.execute(
         delete(table).where(
             table.account_id == account_id,
             table.contact_id == contact_id,
-            table.address == normalise(address),
+            table.address == wanted,
         )
     )
+    if gone.rowcount:
+        leave(conn, account_id, contact_id, wanted)
 
 
 def rename(conn: Connection, account_id: int, contact_id: int, name: str) -> None:
@@ -187,6 +190,7 @@ def _claim(
         if other is not None:
             raise AddressOfAnother(other)
     backfill(conn, account_id, wanted)
+    enrolments.end_answered(conn, account_id, [contact_id], now)
     touched = again.after_new_addresses(conn, account_id, wanted, now)
     return frozenset(again.wake(conn, account_id, touched, now))
 
@@ -198,12 +202,6 @@ def _change(conn: Connection, account_id: int, contact_id: int, values: sql.Row)
         .values(values)
     )
     if not changed.rowcount:
-        raise NoSuchContact
-
-
-def _check(conn: Connection, account_id: int, contact_id: int) -> None:
-    query = select(Contact.id).where(Contact.account_id == account_id, Contact.id == contact_id)
-    if conn.scalar(query) is None:
         raise NoSuchContact
 
 

@@ -4,24 +4,38 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, func, select
 
 from crm.columns import key
 from crm.identity import same_message
-from crm.model import Context, Headers, MailboxKind, NeverLog, Root
+from crm.model import Context, Direction, Headers, MailboxKind, NeverLog, Root
 from crm.store import accounts, mailboxes, never_log, senders, sql
 from crm.store import settings as account_settings
 from crm.store.answers import answered_by
 from crm.store.mailbox_rows import Mailbox
-from crm.tables import ContactAddress, Email, EmailPerson, Thread
+from crm.tables import ContactAddress, Email, EmailPerson, Sighting, Thread
 
 _CONTACTS = select(ContactAddress.address, ContactAddress.contact_id).where(
     sql.held(ContactAddress), sql.among(ContactAddress.address)
 )
+FIRST = (  # of several with one Message-ID: nobody outside can have sent it from here, or before
+    case((Email.direction == Direction.OUTGOING, 0), else_=1),
+    Email.received_at,
+    Email.sent_at,
+    Email.identity,
+)
 _LOGGED = (
-    select(Email.id, Email.message_id, Email.identity, Email.sender, Email.sent_at, Email.thread_id)
+    select(
+        Email.id,
+        Email.message_id,
+        Email.identity,
+        func.coalesce(Sighting.sender, Email.sender),
+        case((Sighting.id.is_(None), Email.sent_at), else_=Sighting.sent_at),
+        Email.thread_id,
+    )
+    .outerjoin(Sighting, (Sighting.email_id == Email.id) & sql.held(Sighting))
     .where(sql.held(Email), sql.among(Email.message_id))
-    .order_by(Email.sent_at, Email.identity)
+    .order_by(*FIRST, Sighting.id)
 )
 _THREADS = select(Thread.id, Thread.owner_id, Thread.team, Thread.base_subject).where(
     sql.held(Thread), sql.among(Thread.id)
@@ -44,13 +58,13 @@ _CONTACT_RECIPIENTS = (
 
 @dataclass(frozen=True, slots=True)
 class LoggedEmail:
-    """What tells a logged e-mail from others with its Message-ID."""
+    """A logged e-mail in one of its copies: what tells it from others with its Message-ID."""
 
     id: int
     message_id: str
     identity: str
     sender: str
-    sent_at: datetime
+    sent_at: datetime | None
     thread_id: int
 
 
@@ -67,7 +81,7 @@ class Contexts:
         addresses = {headers.sender.address, *(each.address for each in headers.recipients)}
         return replace(
             known,
-            roots={each: known.roots[each] for each in headers.answers if each in known.roots},
+            roots={each: known.roots[each] for each in _others(headers) if each in known.roots},
             contacts={each: known.contacts[each] for each in addresses & known.contacts.keys()},
         )
 
@@ -144,7 +158,8 @@ def logged_already(
 def logged_by_message_id(
     conn: Connection, account_id: int, message_ids: Collection[str]
 ) -> dict[str, list[LoggedEmail]]:
-    """The logged e-mails with these Message-IDs, by `key(message_id)`, oldest first."""
+    """The copies of logged e-mails with these Message-IDs, by `key(message_id)`; those of the first
+    with a Message-ID before those of its imitations."""
     found: dict[str, list[LoggedEmail]] = {}
     for some in sql.chunks(each for each in message_ids if each):
         for row in conn.execute(_LOGGED, {"account": account_id, "some": some}):
@@ -161,10 +176,25 @@ def _roots(conn: Connection, account_id: int, message_ids: Collection[str]) -> d
     }
 
 
+def nearest_roots(conn: Connection, account_id: int, headers: Sequence[Headers]) -> dict[str, Root]:
+    """The roots of the threads that messages answer, by their provider ids; without those that answer
+    nothing that is logged."""
+    known = _roots(conn, account_id, [each for one in headers for each in one.answers])
+    nearest = {
+        one.ref.id: [known[each] for each in _others(one) if each in known] for one in headers
+    }
+    return {ref: roots[0] for ref, roots in nearest.items() if roots}
+
+
+def _others(headers: Headers) -> list[str]:
+    """What a message answers, but for itself."""
+    return [each for each in headers.answers if each != headers.message_id]
+
+
 def roots_of_threads(
     conn: Connection, account_id: int, thread_ids: Collection[int]
 ) -> dict[int, Root]:
-    """What the rules need to know of threads, by their ids."""
+    """The roots of these threads, by thread."""
     recipients = _contact_recipients(conn, account_id, thread_ids)
     found = {}
     for some in sql.chunks(sorted(thread_ids)):

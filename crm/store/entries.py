@@ -1,26 +1,34 @@
 """Writing logged e-mails: which are new, and which are copies of entries that are there."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from crm.columns import key
 from crm.identity import has_own_id, identity, same_message
-from crm.model import Headers
+from crm.kinds import kind as kind_by_headers
+from crm.model import Headers, Kind, Root, Verdict
 from crm.rules import turns
-from crm.store import again, sql
+from crm.store import again, copies, joining, sql
+from crm.store.backfill import stand
 from crm.store.context import logged_by_message_id
+from crm.store.copies import Copy, owner
 from crm.store.mailbox_rows import Mailbox
-from crm.store.new_entries import NewEntry, believable, insert_entries
+from crm.store.new_entries import NewEntry, add_people, insert_entries
 from crm.store.outcomes import Later, Logged, Outcome, Refused, Seen
-from crm.tables import Email, Sighting
+from crm.store.people import create_contacts
+from crm.store.threads import Changed
+from crm.tables import Email
+
+DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A message that is on timelines, by this copy or an earlier one (rule `duplicate`).
+    """A message that is on timelines, by this copy or an earlier one (rule `duplicate`). `verdict` is
+    that on this copy alone, None where it alone would not be there.
 
     `turned_by` are the switches with which this copy alone would not have put it there.
     """
@@ -28,26 +36,31 @@ class Settled:
     headers: Headers
     email_id: int
     rule: str
+    verdict: Verdict | None
+    refusal: str = ""  # the rule that refuses this copy
+    kind: Kind | None = None  # None: of this copy only headers were read
     turned_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """What was written: `outcomes` with every copy of a logged e-mail told apart, the new e-mails'
-    ids and Message-IDs, and the addresses that became a contact's."""
+    ids, Message-IDs whose refused copies may be known now, the addresses that became a contact's,
+    and what threads must be mended for."""
 
     outcomes: list[Settled | Refused | Later]
     email_ids: tuple[int, ...]
-    message_ids: tuple[str, ...]
+    touched: frozenset[int]  # new e-mails, and those that have more copies now
+    message_ids: frozenset[str]
     addresses: frozenset[str]
+    changed: Changed
 
 
 @dataclass(slots=True)
 class _Entry:
     identity: str
-    sender: str
-    sent_at: datetime
     email_id: int = 0  # 0: not inserted yet
+    facts: set[tuple[str, datetime | None]] = field(default_factory=set)  # sender, Date of copies
 
 
 class _Entries:
@@ -57,25 +70,37 @@ class _Entries:
         self._by_message_id: dict[str, list[_Entry]] = {}
         self.by_identity: dict[str, _Entry] = {}
         self.threads: dict[str, int] = {}  # of logged e-mails, by `key(message_id)`
+        self.widened: set[str] = set()  # Message-IDs of entries of which more is known now
 
-    def add(self, message_id: str, entry: _Entry) -> None:
-        self.by_identity[entry.identity] = entry
-        if message_id:
-            self._by_message_id.setdefault(key(message_id), []).append(entry)
+    def entry(self, message_id: str, its_identity: str, email_id: int = 0) -> _Entry:
+        """The entry with this identity, made where there is none."""
+        if its_identity not in self.by_identity:
+            made = self.by_identity[its_identity] = _Entry(its_identity, email_id)
+            if message_id:
+                self._by_message_id.setdefault(key(message_id), []).append(made)
+        return self.by_identity[its_identity]
 
     def thread_of(self, headers: Headers) -> int | None:
         """The thread of the nearest logged e-mail that a message refers to, as it is now: another
         run may have logged a nearer one since the message was judged."""
-        known = (self.threads.get(key(each)) for each in headers.answers)
+        others = (each for each in headers.answers if each != headers.message_id)
+        known = (self.threads.get(key(each)) for each in others)
         return next((each for each in known if each is not None), None)
 
-    def find(self, headers: Headers, its_identity: str = "") -> _Entry | None:
-        if its_identity in self.by_identity:
-            return self.by_identity[its_identity]
+    def find(self, headers: Headers, its_identity: str = "") -> list[_Entry]:
+        """The entries that a message is a copy of. Several are then the same e-mail."""
+        found = [self.by_identity[its_identity]] if its_identity in self.by_identity else []
         for entry in self._by_message_id.get(key(headers.message_id), ()):
-            if same_message(headers, entry.sender, entry.sent_at):
-                return entry
-        return None
+            if entry not in found and any(same_message(headers, *each) for each in entry.facts):
+                found.append(entry)
+        return found
+
+    def see(self, entry: _Entry, headers: Headers) -> None:
+        """Remember what this copy of an entry says of itself."""
+        fact = (headers.sender.address, headers.sent_at)
+        if fact not in entry.facts:
+            entry.facts.add(fact)
+            self.widened.add(headers.message_id)
 
 
 def write(
@@ -89,24 +114,49 @@ def write(
         if isinstance(each, Logged)
     }
     entries = _known(conn, mailbox, outcomes, identities)
+    new = _new(outcomes, entries, identities)
+    inserted = insert_entries(conn, mailbox, list(new.values()), now)
+    for own, email_id in inserted.ids.items():
+        entries.by_identity[own].email_id = email_id
+    same: list[set[int]] = []
+    settled = [_settle(each, entries, identities, new, same) for each in outcomes]
+    stored = [each for each in settled if isinstance(each, Settled)]
+    copies.write(conn, mailbox, [_copy(mailbox, each) for each in stored])
+    joined = joining.join(conn, mailbox.account_id, same, now)
+    kept = [_moved(each, joined) if isinstance(each, Settled) else each for each in settled]
+    later = [each for each in kept if isinstance(each, Settled) and each.rule == DUPLICATE]
+    addresses = inserted.addresses | _dress(conn, mailbox, later, now)
+    changed = Changed(
+        message_ids={each.headers.message_id for each in new.values()}
+        | {each.headers.message_id for each in later if each.email_id in joined.values()},
+        email_ids={
+            inserted.ids[own]
+            for own, each in new.items()
+            if _thread(each.logged.verdict.root) != each.thread_id
+        }
+        - joined.keys()
+        | copies.uncarried(conn, mailbox.account_id, {each.email_id for each in later}),
+        thread_ids=copies.refresh(conn, mailbox.account_id, {each.email_id for each in later}),
+    )
+    ids = tuple(each for each in inserted.ids.values() if each not in joined)
+    touched = frozenset({*ids, *(each.email_id for each in later)})
+    return Written(kept, ids, touched, frozenset(entries.widened - {""}), addresses, changed)
+
+
+def _new(
+    outcomes: Sequence[Outcome], entries: _Entries, identities: dict[str, str]
+) -> dict[str, NewEntry]:
     new: dict[str, NewEntry] = {}
     for each in outcomes:
         if isinstance(each, Logged):
             headers = each.message.headers
             own = identities[headers.ref.id]
-            if entries.find(headers, own) is None:
-                entries.add(
-                    headers.message_id,
-                    _Entry(own, headers.sender.address, believable(headers)),
-                )
+            found = entries.find(headers, own)
+            if not found:
+                found = [entries.entry(headers.message_id, own)]
                 new[own] = NewEntry(own, each, entries.thread_of(headers))
-    inserted = insert_entries(conn, mailbox, list(new.values()), now)
-    for own, email_id in inserted.ids.items():
-        entries.by_identity[own].email_id = email_id
-    settled = [_settle(each, entries, identities, new) for each in outcomes]
-    _sightings(conn, mailbox, [each for each in settled if isinstance(each, Settled)])
-    message_ids = (each.logged.message.headers.message_id for each in new.values())
-    return Written(settled, tuple(inserted.ids.values()), tuple(message_ids), inserted.addresses)
+            entries.see(found[0], headers)
+    return new
 
 
 def _known(
@@ -120,18 +170,19 @@ def _known(
     for name, rows in logged_by_message_id(conn, mailbox.account_id, message_ids).items():
         entries.threads[name] = rows[0].thread_id
         for row in rows:
-            entries.add(row.message_id, _Entry(row.identity, row.sender, row.sent_at, row.id))
+            entry = entries.entry(row.message_id, row.identity, row.id)
+            entry.facts.add((row.sender, row.sent_at))
     without = [
         identities[each.message.headers.ref.id]
         for each in outcomes
         if isinstance(each, Logged) and not has_own_id(each.message.headers)
     ]
     for some in sql.chunks(without):
-        query = select(Email.id, Email.identity, Email.sender, Email.sent_at).where(
+        query = select(Email.id, Email.identity).where(
             Email.account_id == mailbox.account_id, Email.identity.in_(some)
         )
-        for email_id, its_identity, sender, sent_at in conn.execute(query):
-            entries.add("", _Entry(its_identity, sender, sent_at, email_id))
+        for email_id, its_identity in conn.execute(query):
+            entries.entry("", its_identity, email_id)
     return entries
 
 
@@ -139,42 +190,72 @@ def _headers(outcome: Outcome) -> Headers | None:
     """The headers of what may be a copy of a logged e-mail without saying so."""
     if isinstance(outcome, Logged):
         return outcome.message.headers
-    if isinstance(outcome, Refused) and outcome.rule not in again.BY_PLACE:
-        return outcome.headers
-    return None
+    if isinstance(outcome, Refused) and outcome.rule in again.BY_PLACE:
+        return None
+    return None if isinstance(outcome, Later) else outcome.headers
 
 
 def _settle(
-    outcome: Outcome, entries: _Entries, identities: dict[str, str], new: dict[str, NewEntry]
+    outcome: Outcome,
+    entries: _Entries,
+    identities: dict[str, str],
+    new: dict[str, NewEntry],
+    same: list[set[int]],
 ) -> Settled | Refused | Later:
-    if isinstance(outcome, Later):
-        return outcome
-    if isinstance(outcome, Seen):
-        return Settled(outcome.headers, outcome.email_id, "duplicate", outcome.turned_by)
     headers = _headers(outcome)
+    if headers is None or isinstance(outcome, Later):
+        assert isinstance(outcome, Refused | Later)
+        return outcome
+    own = identities.get(headers.ref.id, "") if isinstance(outcome, Logged) else ""
+    found = entries.find(headers, own) if headers.message_id or own else []
+    for entry in found:
+        entries.see(entry, headers)
+    if len(found) > 1:
+        same.append({entry.email_id for entry in found})
+    turned = outcome.turned_by
+    if isinstance(outcome, Seen):
+        email_id = found[0].email_id if found else outcome.email_id
+        return Settled(headers, email_id, DUPLICATE, outcome.verdict, turned_by=turned)
     if isinstance(outcome, Refused):
-        entry = entries.find(headers) if headers and headers.message_id else None
-        if entry is None or headers is None:
+        if not found:
             return outcome
-        return Settled(headers, entry.email_id, "duplicate", turns.others(outcome.turned_by))
-    headers = outcome.message.headers
-    own = identities[headers.ref.id]
-    entry = entries.find(headers, own)
-    assert entry is not None
+        others = turns.others(turned)
+        email_id = found[0].email_id
+        return Settled(headers, email_id, DUPLICATE, None, outcome.rule, turned_by=others)
     first = own in new and new[own].logged is outcome
-    rule = outcome.verdict.rule if first else "duplicate"
-    return Settled(headers, entry.email_id, rule, outcome.turned_by)
+    rule = outcome.verdict.rule if first else DUPLICATE
+    email_id, verdict = found[0].email_id, outcome.verdict
+    return Settled(headers, email_id, rule, verdict, kind=outcome.kind, turned_by=turned)
 
 
-def _sightings(conn: Connection, mailbox: Mailbox, settled: Sequence[Settled]) -> None:
-    rows = [
-        {
-            "account_id": mailbox.account_id,
-            "email_id": each.email_id,
-            "mailbox_id": mailbox.id,
-            "provider_id": each.headers.ref.id,
-            "provider_thread": each.headers.ref.thread,
-        }
-        for each in settled
-    ]
-    sql.add_missing(conn, Sighting, rows)
+def _copy(mailbox: Mailbox, settled: Settled) -> Copy:
+    rule = settled.verdict.rule if settled.verdict else settled.refusal
+    whose = owner(mailbox, settled.verdict) if settled.verdict else mailbox.user_id
+    kind = settled.kind or kind_by_headers(settled.headers)
+    return Copy(settled.email_id, settled.headers, kind, rule, bool(settled.verdict), whose)
+
+
+def _moved(settled: Settled, joined: dict[int, int]) -> Settled:
+    to = joined.get(settled.email_id)
+    if to is None:
+        return settled
+    return replace(settled, email_id=to, rule=DUPLICATE)
+
+
+def _dress(
+    conn: Connection, mailbox: Mailbox, later: Sequence[Settled], now: datetime
+) -> frozenset[str]:
+    """What copies that the rules let in add to e-mails that are there: people, contacts. Gives the
+    addresses that became a contact's."""
+    letting = [each for each in later if each.verdict]
+    if not letting:
+        return frozenset()
+    create = [person for each in letting if each.verdict for person in each.verdict.create]
+    addresses = create_contacts(conn, mailbox.account_id, create, now)
+    add_people(conn, mailbox.account_id, [(each.email_id, each.headers) for each in letting])
+    stand(conn, mailbox.account_id, {each.email_id for each in letting})
+    return addresses
+
+
+def _thread(root: Root | None) -> int | None:
+    return None if root is None else root.thread_id

@@ -49,6 +49,12 @@ def listed(conn: Connection, account_id: int, user_id: int | None) -> NeverLog:
     return NeverLog(frozenset(row.entry for row in rows(conn, account_id, user_id)))
 
 
+def of_all(conn: Connection, account_id: int) -> NeverLog:
+    """All lists together: who is on none of these is on nobody's."""
+    query = select(NeverLogEntry.entry).where(NeverLogEntry.account_id == account_id)
+    return NeverLog(frozenset(conn.scalars(query)))
+
+
 def rows(conn: Connection, account_id: int, user_id: int | None) -> list[Row]:
     """The entries of the account's list and of the user's own, by entry."""
     found = conn.execute(_ROWS, {"account": account_id, "user": user_id})

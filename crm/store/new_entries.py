@@ -1,27 +1,18 @@
 """Inserting new logged e-mails with their threads, people, contacts, files and associations."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from crm.addresses import listed
-from crm.model import (
-    AccountSettings,
-    Address,
-    Direction,
-    Headers,
-    MailboxKind,
-    NeverLog,
-    Original,
-    Place,
-)
-from crm.rules.forwarded import FORWARDED
+from crm.model import AccountSettings, Address, Direction, Headers, MailboxKind, NeverLog, Original
 from crm.store import never_log as never_log_lists
 from crm.store import sql
 from crm.store.associations import associate
 from crm.store.context import contacts_of
+from crm.store.copies import direction, owner
 from crm.store.files import rows_of
 from crm.store.mailbox_rows import Mailbox
 from crm.store.outcomes import Logged
@@ -44,6 +35,7 @@ LOGGED_TOPIC = "email.logged"
 SNIPPET = 200  # characters
 CLOCK_SKEW = timedelta(days=1)
 _THREAD = insert(Thread).returning(Thread.root_identity, Thread.id)
+_OWNERS = select(Thread.id, Thread.owner_id).where(sql.held(Thread), sql.among(Thread.id))
 _EMAIL = insert(Email).returning(Email.identity, Email.id)
 
 
@@ -115,17 +107,17 @@ def _contacts(
     standing = {each.identity: _standing(each) for each in entries}
     everyone = [one for of in (judged, standing) for them in of.values() for one in them]
     known = contacts_of(conn, mailbox.account_id, everyone)
-    owners = {each.identity: _owner(mailbox, each) for each in entries}
+    owners = {each.identity: owner(mailbox, each.logged.verdict) for each in entries}
     lists: dict[int | None, NeverLog] = {}  # by owner
     found = {}
     for identity, them in judged.items():
         on = {known[one] for one in them if one in known}
         for one in standing[identity] - them:
             if one in known:
-                owner = owners[identity]
-                if owner not in lists:
-                    lists[owner] = never_log_lists.listed(conn, mailbox.account_id, owner)
-                on |= set() if listed(one, lists[owner]) else {known[one]}
+                whose = owners[identity]
+                if whose not in lists:
+                    lists[whose] = never_log_lists.listed(conn, mailbox.account_id, whose)
+                on |= set() if listed(one, lists[whose]) else {known[one]}
         found[identity] = sorted(on)
     return found
 
@@ -153,7 +145,7 @@ def _threads(conn: Connection, mailbox: Mailbox, entries: Sequence[NewEntry]) ->
             "root_identity": entry.identity,
             "subject": entry.headers.subject,
             "base_subject": base_subject(entry.headers.subject),
-            "owner_id": _owner(mailbox, entry),
+            "owner_id": owner(mailbox, entry.logged.verdict),
             "team": mailbox.kind is MailboxKind.TEAM,
         }
         for entry in entries
@@ -172,7 +164,7 @@ def _emails(
     threads: dict[str, int],
     now: datetime,
 ) -> dict[str, int]:
-    owners = {entry.identity: _owner(mailbox, entry) for entry in entries}
+    owners = _owners(conn, mailbox.account_id, threads.values())
     visibility = defaults(conn, mailbox.account_id, set(owners.values()))
     rows = [
         {
@@ -191,8 +183,8 @@ def _emails(
             "snippet": " ".join(entry.logged.message.text[: 20 * SNIPPET].split())[:SNIPPET],
             "text": entry.logged.message.text,
             "html": entry.logged.message.html,
-            "owner_id": owners[entry.identity],
-            "visibility": visibility[owners[entry.identity]],
+            "owner_id": owners[threads[entry.identity]],
+            "visibility": visibility[owners[threads[entry.identity]]],
             "words": _words(entry),
         }
         for entry in entries
@@ -201,11 +193,14 @@ def _emails(
     return {identity: email_id for identity, email_id in made}  # noqa: C416
 
 
-def _owner(mailbox: Mailbox, entry: NewEntry) -> int | None:
-    """The user whose e-mail it is: nobody's where it is a team's."""
-    if mailbox.kind is MailboxKind.TEAM:
-        return None
-    return entry.logged.verdict.owner_id or mailbox.user_id
+def _owners(
+    conn: Connection, account_id: int, thread_ids: Collection[int]
+) -> dict[int, int | None]:
+    found: dict[int, int | None] = {}
+    for some in sql.chunks(thread_ids):
+        rows = conn.execute(_OWNERS, {"account": account_id, "some": some})
+        found.update((thread_id, owner_id) for thread_id, owner_id in rows)
+    return found
 
 
 def _words(entry: NewEntry) -> str:
@@ -217,10 +212,7 @@ def _words(entry: NewEntry) -> str:
 
 
 def _direction(entry: NewEntry) -> Direction:
-    if entry.logged.verdict.rule == FORWARDED:
-        return Direction.FORWARDED
-    sent = entry.headers.place is Place.SENT or entry.logged.verdict.rule.startswith("sent-")
-    return Direction.OUTGOING if sent else Direction.INCOMING
+    return direction(entry.headers, entry.logged.verdict.rule)
 
 
 def _hang(
@@ -249,6 +241,17 @@ def _hang(
     sql.add_missing(conn, EmailReference, references)
     sql.add_missing(conn, EmailContact, on_timelines)
     sql.add_missing(conn, EmailAttachment, files)
+
+
+def add_people(conn: Connection, account_id: int, copies: Sequence[tuple[int, Headers]]) -> None:
+    """The people whom other copies of e-mails name: a sender's own shows whom it went to in Bcc."""
+    rows = [
+        {"account_id": account_id, "email_id": email_id} | person
+        for email_id, headers in copies
+        for person in _people(headers)
+        if person["role"] != "from"
+    ]
+    sql.add_missing(conn, EmailPerson, rows)
 
 
 def _people(headers: Headers) -> list[sql.Row]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from crm.model import Headers, Kind, Message, Place, Ref, Verdict
+from crm.model import Headers, Kind, Message, Place, Ref, Root, Verdict
 from crm.store.mailbox_rows import Mailbox
 from infra.secrets import Secrets
 
@@ -21,21 +21,25 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A rule refused it; `headers` is None where the listing alone decided."""
+    """A rule refused it; `headers` is None where the listing alone decided. `root` is that of the
+    thread by which it was judged."""
 
     ref: Ref
     place: Place | None
     headers: Headers | None
     rule: str
     turned_by: tuple[str, ...] = ()
+    root: Root | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A copy of an e-mail that is logged already (rule `duplicate`)."""
+    """A copy of an e-mail that is logged already (rule `duplicate`). `verdict` lets this copy in by
+    itself."""
 
     headers: Headers
     email_id: int
+    verdict: Verdict
     turned_by: tuple[str, ...] = ()
 
 

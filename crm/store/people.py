@@ -12,6 +12,10 @@ from crm.store.context import contacts_of
 from crm.tables import Company, Contact, ContactAddress
 
 
+class NoSuchContact(LookupError):
+    """The account has no such contact."""
+
+
 def create_contacts(
     conn: Connection, account_id: int, people: Collection[Address], now: datetime
 ) -> frozenset[str]:
@@ -36,6 +40,13 @@ def create_contacts(
     addresses = frozenset(each.address for each in new)
     backfill(conn, account_id, addresses)
     return addresses
+
+
+def check(conn: Connection, account_id: int, contact_id: int) -> None:
+    """Raises NoSuchContact."""
+    query = select(Contact.id).where(Contact.account_id == account_id, Contact.id == contact_id)
+    if conn.scalar(query) is None:
+        raise NoSuchContact
 
 
 def _companies(conn: Connection, account_id: int, domains: Collection[str]) -> dict[str, int]:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, exists, func, select
 
 from crm.database import alone
 from crm.model import Ref, VerdictKind
-from crm.store import accounts, again, entries, sql, switched, threads, verdicts
+from crm.store import accounts, again, enrolments, entries, sql, switched, threads, verdicts
 from crm.store.context import Contexts, load_context, logged_already
 from crm.store.mailbox_rows import Mailbox
 from crm.store.outcomes import (
@@ -21,7 +21,7 @@ from crm.store.outcomes import (
     Seen,
 )
 from crm.store.runs import LeaseLost, renew_lease
-from crm.tables import JournalRow, PendingMessage
+from crm.tables import JournalRow, PendingMessage, Sighting
 
 _MAILBOX: BindParameter[int] = bindparam("mailbox")
 _SEEN = select(JournalRow.provider_id).where(
@@ -29,6 +29,12 @@ _SEEN = select(JournalRow.provider_id).where(
     JournalRow.mailbox_id == _MAILBOX,
     sql.among(JournalRow.provider_id),
     JournalRow.verdict == VerdictKind.LOGGED,
+    ~exists().where(
+        sql.held(Sighting),
+        Sighting.mailbox_id == JournalRow.mailbox_id,
+        Sighting.provider_id == JournalRow.provider_id,
+        ~Sighting.carries,
+    ),
 )
 _WAITING = select(PendingMessage.provider_id).where(
     sql.held(PendingMessage),
@@ -81,18 +87,21 @@ def commit(
     written = entries.write(conn, mailbox, outcomes, now)
     touched = verdicts.write(conn, mailbox, written.outcomes, digests, now)
     touched |= switched.after_settling(conn, run, written.outcomes, now)
-    moved = threads.mend(conn, mailbox.account_id, written.message_ids)
-    changed = {digests.of(each) for each in {*written.message_ids, *moved} if each}
+    moved = threads.mend(conn, mailbox.account_id, written.changed, digests, now)
+    named = {digests.of(each) for each in written.message_ids}
+    changed = named | {digests.of(each) for each in moved if each}
     touched |= again.after_logging(conn, mailbox.account_id, changed, now)
+    touched |= again.copies_of(conn, mailbox.account_id, named, now)
     if written.addresses:
         touched |= again.after_new_addresses(conn, mailbox.account_id, written.addresses, now)
+    enrolments.after_logging(conn, mailbox.account_id, written.touched, now)
     woken = again.wake(conn, mailbox.account_id, touched, now)
     return Committed(email_ids=written.email_ids, woken=frozenset(woken))
 
 
 def seen(conn: Connection, mailbox: Mailbox, refs: Sequence[Ref]) -> set[str]:
-    """Provider ids of those messages that are logged: nothing can change for these copies. A
-    refused one may be judged again, because labels and places change."""
+    """Provider ids of those messages that are logged: nothing can change for these copies. One that
+    is refused, or is there by another copy alone, may be judged again: labels and places change."""
     return _ids(conn, _SEEN, mailbox, refs)
 
 

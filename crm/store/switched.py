@@ -44,7 +44,10 @@ def _parents(conn: Connection, run: Run, settled: Sequence[Settled], now: dateti
     answered = {
         each.headers.answers[0]
         for each in settled
-        if each.rule in TICKS and each.headers.place is Place.SENT and each.headers.answers
+        if each.verdict
+        and each.verdict.rule in TICKS
+        and each.headers.place is Place.SENT
+        and each.headers.answers
     }
     if not answered or user_id is None:
         return set()

@@ -8,16 +8,16 @@ from sqlalchemy import BindParameter, Connection, bindparam, case, delete, func,
 
 from crm.columns import key
 from crm.model import Headers, Ref, VerdictKind
+from crm.rules.registry import BY_THREAD
 from crm.store import again, sql
 from crm.store.accounts import Digests
-from crm.store.context import contacts_of, logged_by_message_id
+from crm.store.context import contacts_of, nearest_roots
 from crm.store.entries import Settled
 from crm.store.mailbox_rows import Mailbox
 from crm.store.outcomes import Later, Refused
 from crm.tables import JournalReference, JournalRow, PendingMessage
 
 _KEY = [JournalRow.mailbox_id, JournalRow.provider_id]
-_WANTED = frozenset({"unknown-thread", "unknown-sender"})
 _MAILBOX: BindParameter[int] = bindparam("mailbox")
 _ROWS = select(JournalRow.id).where(
     sql.held(JournalRow), JournalRow.mailbox_id == _MAILBOX, sql.among(JournalRow.provider_id)
@@ -251,25 +251,21 @@ def _overtaken(
     refused: Sequence[Refused],
     now: datetime,
 ) -> set[int]:
-    """Between reading the context and this commit another run may have logged the root, or made
-    the sender a contact: what it put on the pending list was removed with this verdict. With what
-    is known now these rules cannot refuse again, so nothing goes round for ever."""
+    """Between reading the context and this commit another run may have logged a nearer e-mail, or
+    made the sender a contact: what it put on the pending list was removed with this verdict. Judged
+    with what is known now they are overtaken no more, so nothing goes round for ever."""
     account_id = mailbox.account_id
-    headers = {
-        (each.ref.id, each.rule): each.headers
-        for each in refused
-        if each.headers and each.rule in _WANTED
-    }
-    orphans = {ref: of.answers for (ref, rule), of in headers.items() if rule == "unknown-thread"}
+    headers = {each.ref.id: each.headers for each in refused if each.headers}
+    by_thread = {each.ref.id: each for each in refused if each.headers and each.rule in BY_THREAD}
+    roots = nearest_roots(conn, account_id, [headers[each] for each in by_thread])
+    late = [each for each, of in by_thread.items() if roots.get(each) != of.root]
+    ids = _journal_ids(conn, mailbox, late, VerdictKind.REFUSED)
+    touched = again.these(conn, account_id, ids.values(), again.LATE_ROOT, now)
     strangers = {
-        ref: of.sender.address for (ref, rule), of in headers.items() if rule == "unknown-sender"
+        each: headers[each].sender.address
+        for each, of in by_thread.items()
+        if of.rule == "unknown-sender"
     }
-    touched: set[int] = set()
-    if orphans:
-        known = logged_by_message_id(conn, account_id, {a for of in orphans.values() for a in of})
-        late = [each for each, of in orphans.items() if any(key(a) in known for a in of)]
-        ids = _journal_ids(conn, mailbox, late, VerdictKind.REFUSED)
-        touched |= again.these(conn, account_id, ids.values(), again.LATE_ROOT, now)
     if strangers:
         contacts = contacts_of(conn, account_id, set(strangers.values()))
         late = [each for each, address in strangers.items() if address in contacts]

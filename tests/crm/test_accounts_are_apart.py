@@ -24,14 +24,16 @@ from crm.store import (
     teams,
 )
 from crm.store import settings as account_settings
+from crm.store.accounts import Digests
 from crm.store.outcomes import Later, Run
 from crm.store.search import Asked
+from crm.store.threads import Changed
 from crm.store.timeline import On
 from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "answers", "companies", "contacts", "context", "deals", "files", "journal",
+MODULES = ("accounts", "again", "answers", "backfill", "companies", "contacts", "context", "copies", "deals", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "journal",
            "journal_facts", "mailboxes", "never_log", "never_log_effects", "people", "previews", "runs", "search", "senders", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 DIGEST = "d" * 64
@@ -180,6 +182,9 @@ def arguments(victim, stranger):
         "next_wake": now, "until": now, "since": now - timedelta(days=1), "limit": 5,
         "wanted": journal.Filter(), "password_hash": "mine",
         "viewer": Viewer(stranger.account, sees_all=True), "email_ids": [email_id],
+        "keep": 10_000, "gone": zoe.id, "sequence": "mine",
+        "changed": Changed(["m1@mail.test"], [email_id], [1]), "same": [{email_id}], "copies": [],
+        "keyed": Digests(b"k" * 32), "refused": {email_id: {1: ("not-owner", False)}},
         "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
     }  # fmt: skip
 

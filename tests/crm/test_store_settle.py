@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from crm.model import Address, Place, Ref, VerdictKind
+from crm.model import Address, Place, Ref, Verdict, VerdictKind
 from crm.store import journal, mailboxes, settle, timeline
 from crm.store.outcomes import Refused, Run, Seen
 from crm.tables import (
@@ -137,7 +137,7 @@ def test_a_copy_in_another_mailbox_adds_a_sighting(world):
     with world.database.read() as conn:
         known = settle.logged_already(conn, ben, [headers, world.sent(2).message.headers])
     assert known.keys() == {"p1"}
-    world.settle(ben, Seen(headers, known["p1"]))
+    world.settle(ben, Seen(headers, known["p1"], Verdict(True, "reply")))
     assert world.journal_of(ben) == {"p1": ("logged", "duplicate")}
     ((email,),) = (thread.emails for thread in world.timeline(world.contact_id(ZOE)))
     assert email.mailboxes == ("ana@acme.test", "ben@acme.test")

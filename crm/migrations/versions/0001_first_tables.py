@@ -106,7 +106,8 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_contact_account_id'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['company_id'], ['company.id'], name=op.f('fk_contact_company_id'), ondelete='SET NULL'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_contact'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_contact')),
+    sqlite_autoincrement=True
     )
     with op.batch_alter_table('contact', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_contact_company_id'), ['company_id'], unique=False)
@@ -194,6 +195,19 @@ def upgrade() -> None:
         batch_op.create_index('ix_mailbox_renew_at', ['renew_at'], unique=False)
         batch_op.create_index('ix_mailbox_wake_at', ['wake_at'], unique=False)
 
+    op.create_table('merged_contact',
+    sa.Column('former_id', sa.Integer(), nullable=False),
+    sa.Column('contact_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_merged_contact_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['contact_id'], ['contact.id'], name=op.f('fk_merged_contact_contact_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_merged_contact')),
+    sa.UniqueConstraint('account_id', 'former_id', name=op.f('uq_merged_contact_account_id_former_id'))
+    )
+    with op.batch_alter_table('merged_contact', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_merged_contact_contact_id'), ['contact_id'], unique=False)
+
     op.create_table('never_log',
     sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('entry', sa.Text(), nullable=False),
@@ -259,7 +273,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['owner_id'], ['user.id'], name=op.f('fk_email_owner_id'), ondelete='SET NULL'),
     sa.ForeignKeyConstraint(['thread_id'], ['thread.id'], name=op.f('fk_email_thread_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_email')),
-    sa.UniqueConstraint('account_id', 'identity', name=op.f('uq_email_account_id_identity'))
+    sa.UniqueConstraint('account_id', 'identity', name=op.f('uq_email_account_id_identity')),
+    sqlite_autoincrement=True
     )
     with op.batch_alter_table('email', schema=None) as batch_op:
         batch_op.create_index('ix_email_account_id_message_id', ['account_id', 'message_id'], unique=False)
@@ -439,6 +454,7 @@ def upgrade() -> None:
     sa.Column('decided_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('email_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('turned_by', sa.Text(), nullable=False),
+    sa.Column('withdrawals', sa.Integer(), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_journal_account_id'), ondelete='CASCADE'),
@@ -461,15 +477,25 @@ def upgrade() -> None:
     sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('provider_id', sa.Text(), nullable=False),
     sa.Column('provider_thread', sa.Text(), nullable=False),
+    sa.Column('sender', sa.Text(), nullable=False),
+    sa.Column('sent_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('direction', sa.Text(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('rule', sa.Text(), nullable=False),
+    sa.Column('carries', sa.Boolean(), nullable=False),
+    sa.Column('owner_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_sighting_account_id'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['email_id'], ['email.id'], name=op.f('fk_sighting_email_id'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['mailbox_id'], ['mailbox.id'], name=op.f('fk_sighting_mailbox_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['owner_id'], ['user.id'], name=op.f('fk_sighting_owner_id'), ondelete='SET NULL'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sighting')),
     sa.UniqueConstraint('mailbox_id', 'provider_id', name=op.f('uq_sighting_mailbox_id_provider_id'))
     )
     with op.batch_alter_table('sighting', schema=None) as batch_op:
+        batch_op.create_index('ix_sighting_account_id_email_id', ['account_id', 'email_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_sighting_email_id'), ['email_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_sighting_mailbox_id'), ['mailbox_id'], unique=False)
 
@@ -500,6 +526,7 @@ def downgrade() -> None:
     with op.batch_alter_table('sighting', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_sighting_mailbox_id'))
         batch_op.drop_index(batch_op.f('ix_sighting_email_id'))
+        batch_op.drop_index('ix_sighting_account_id_email_id')
 
     op.drop_table('sighting')
     with op.batch_alter_table('journal', schema=None) as batch_op:
@@ -572,6 +599,10 @@ def downgrade() -> None:
         batch_op.drop_index('uq_never_log_of_account', postgresql_where=sa.text('user_id IS NULL'), sqlite_where=sa.text('user_id IS NULL'))
 
     op.drop_table('never_log')
+    with op.batch_alter_table('merged_contact', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_merged_contact_contact_id'))
+
+    op.drop_table('merged_contact')
     with op.batch_alter_table('mailbox', schema=None) as batch_op:
         batch_op.drop_index('ix_mailbox_wake_at')
         batch_op.drop_index('ix_mailbox_renew_at')

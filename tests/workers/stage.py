@@ -1,0 +1,183 @@
+"""Plays a story in the real system, and reads what stands there in the end."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from crm.database import Database
+from crm.model import Place
+from crm.store import contacts, merging, never_log
+from crm.store import settings as account_settings
+from crm.tables import ContactAddress, Email, EmailContact, Sighting, Thread
+from infra.secrets import Secrets
+from tests.workers.conftest import Office
+from tests.workers.oracle import Entry
+from tests.workers.stories import ANA, BOXES, LABEL, LEA, MARIA, Delivery, Event, Story
+from workers.queue import Queue
+
+# Which mailboxes are rung after an event, and how many seconds pass.
+PUSHES: tuple[tuple[tuple[str, ...], int], ...] = (
+    ((), 0),
+    ((), 0),
+    (tuple(BOXES), 1),
+    (tuple(BOXES), 0),
+    ((ANA,), 400),
+    (tuple(reversed(BOXES)), 7),
+)
+
+
+class Stage:
+    """An office with the story's people and settings, and nothing in its mailboxes yet."""
+
+    def __init__(
+        self, database: Database, queue: Queue, secrets: Secrets, now: datetime, story: Story
+    ) -> None:
+        self.office = office = Office(database, queue, secrets, now)
+        self.began = office.clock
+        self.boxes = {
+            box: office.mailbox(box, user=ANA if user == 1 else box) for box, user in BOXES.items()
+        }
+        self.users = {1: office.user(ANA), 2: office.user("ben@acme.test")}
+        office.contact(MARIA, LEA)
+        with database.begin() as conn:
+            for name, value in asdict(story.switches).items():
+                if value:
+                    account_settings.set_setting(conn, office.account_id, name, value)
+            for whose, entries in story.never_log.items():
+                user = None if whose is None else self.users[whose]
+                never_log.add(conn, office.account_id, user, sorted(entries), office.clock)
+        office.clock += timedelta(hours=1)
+        self.refs: dict[str, str] = {}  # provider's id by name of the copy
+        self.waiting: dict[str, list[str]] = {}  # what happened to copies that have not come yet
+
+    def play(self, events: list[tuple[Event, tuple[tuple[str, ...], int]]]) -> None:
+        for event, (rung, seconds) in events:
+            self._happen(event)
+            self.office.sync(*(self.boxes[each] for each in rung))
+            self.office.clock += timedelta(seconds=seconds)
+        self.office.sync(*self.boxes.values())
+        for _ in range(30):
+            self.office.settle(steps=1, step=timedelta(seconds=4))
+            if not self.office.pending():
+                break
+
+    def _happen(self, event: Event) -> None:
+        if event.delivery:
+            name = event.delivery.name
+            if event.what == "deliver":
+                self._deliver(event.delivery)
+                for what in self.waiting.pop(name, ()):
+                    self._change(what, event.delivery)
+            elif name in self.refs:
+                self._change(event.what, event.delivery)
+            else:
+                self.waiting.setdefault(name, []).append(event.what)
+        elif event.what == "contact":
+            self._contact(event.address)
+        else:
+            self._alias(event.address)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        box = self.office.boxes[self.boxes[delivery.box]]
+        received = delivery.received(self.began)
+        ref = box.deliver(delivery.raw(self.began), delivery.place, received)
+        self.refs[delivery.name] = ref
+        if delivery.label == "early":
+            box.label(ref, LABEL)
+
+    def _change(self, what: str, delivery: Delivery) -> None:
+        box = self.office.boxes[self.boxes[delivery.box]]
+        ref = self.refs[delivery.name]
+        if what == "label":
+            box.label(ref, LABEL)
+        elif what == "rescue":
+            box.move(ref, Place.FOLLOWED)
+        else:
+            box.move(ref, box.messages[ref].place)  # told once more
+
+    def _contact(self, address: str) -> None:
+        with self.office.database.begin() as conn:
+            account_id, now = self.office.account_id, self.office.clock
+            if contacts.find(conn, account_id, address) is None:
+                contacts.add_contact(conn, account_id, "Pia", [address], now)
+
+    def _alias(self, address: str) -> None:
+        account_id, now = self.office.account_id, self.office.clock
+        with self.office.database.begin() as conn:
+            maria = contacts.find(conn, account_id, MARIA)
+            other = contacts.find(conn, account_id, address)
+            assert maria is not None
+            if other is None:
+                contacts.add_address(conn, account_id, maria.id, address, now)
+            else:
+                merging.merge(conn, account_id, maria.id, other.id, now)
+
+    def entries(self) -> list[Entry]:
+        """The timeline, in the oracle's words."""
+        office, account = self.office, self.office.account_id
+        names = {(self.boxes[n.split("/")[0]], ref): n for n, ref in self.refs.items()}
+        copies: dict[int, list[str]] = {}
+        for email_id, mailbox_id, ref in office.rows(
+            select(Sighting.email_id, Sighting.mailbox_id, Sighting.provider_id).where(
+                Sighting.account_id == account
+            )
+        ):
+            copies.setdefault(email_id, []).append(names[mailbox_id, ref])
+        threads = {
+            row[0]: row[1:]
+            for row in office.rows(
+                select(Thread.id, Thread.root_identity).where(Thread.account_id == account)
+            )
+        }
+        emails = office.rows(
+            select(
+                Email.id,
+                Email.identity,
+                Email.message_id,
+                Email.thread_id,
+                Email.owner_id,
+                Email.direction,
+                Email.rule,
+            ).where(Email.account_id == account)
+        )
+        roots = {identity: tuple(sorted(copies[id])) for id, identity, *_ in emails}
+        assert set(threads) == {row[3] for row in emails}, "a thread without e-mails"
+        on = self._on()
+        users = {id: user for user, id in self.users.items()}
+        found = [
+            Entry(
+                message_id,
+                roots[threads[thread][0]],
+                users[owner],
+                direction == "outgoing",
+                "sent" if rule.startswith("sent-") else rule,
+                frozenset(on.get(id, ())),
+                tuple(sorted(copies[id])),
+            )
+            for id, _, message_id, thread, owner, direction, rule in emails
+        ]
+        return sorted(found, key=lambda each: each.copies)
+
+    def _on(self) -> dict[int, list[str]]:
+        account = self.office.account_id
+        query = (
+            select(EmailContact.email_id, ContactAddress.address)
+            .join(ContactAddress, ContactAddress.contact_id == EmailContact.contact_id)
+            .where(EmailContact.account_id == account, ContactAddress.account_id == account)
+        )
+        found: dict[int, list[str]] = {}
+        for email_id, address in self.office.rows(query):
+            found.setdefault(email_id, []).append(address)
+        return found
+
+    def journal(self) -> dict[str, str]:
+        """`logged`, or the rule that refused, by copy."""
+        found = {}
+        for box, mailbox_id in self.boxes.items():
+            verdicts = self.office.journal(mailbox_id)
+            for name, ref in self.refs.items():
+                if name.split("/")[0] == box and ref in verdicts:
+                    verdict, rule = verdicts[ref]
+                    found[name] = rule if verdict == "refused" else verdict
+        return found
