@@ -116,48 +116,48 @@ class Stage:
     def entries(self) -> list[Entry]:
         """The timeline, in the oracle's words."""
         office, account = self.office, self.office.account_id
-        names = {(self.boxes[n.split("/")[0]], ref): n for n, ref in self.refs.items()}
-        copies: dict[int, list[str]] = {}
-        for email_id, mailbox_id, ref in office.rows(
-            select(Sighting.email_id, Sighting.mailbox_id, Sighting.provider_id).where(
-                Sighting.account_id == account
-            )
-        ):
-            copies.setdefault(email_id, []).append(names[mailbox_id, ref])
-        threads = {
-            row[0]: row[1:]
-            for row in office.rows(
-                select(Thread.id, Thread.root_identity).where(Thread.account_id == account)
-            )
-        }
-        emails = office.rows(
-            select(
-                Email.id,
-                Email.identity,
-                Email.message_id,
-                Email.thread_id,
-                Email.owner_id,
-                Email.direction,
-                Email.rule,
-            ).where(Email.account_id == account)
+        query = select(
+            Email.id,
+            Email.identity,
+            Email.message_id,
+            Email.thread_id,
+            Email.owner_id,
+            Email.direction,
+            Email.rule,
+        ).where(Email.account_id == account)
+        with office.database.read() as conn:
+            emails = conn.execute(query).all()
+        threads = dict(
+            office.rows(select(Thread.id, Thread.root_identity).where(Thread.account_id == account))
         )
-        roots = {identity: tuple(sorted(copies[id])) for id, identity, *_ in emails}
-        assert set(threads) == {row[3] for row in emails}, "a thread without e-mails"
-        on = self._on()
+        assert set(threads) == {row.thread_id for row in emails}, "a thread without e-mails"
+        copies, on = self._copies(), self._on()
+        roots = {row.identity: copies[row.id] for row in emails}
         users = {id: user for user, id in self.users.items()}
         found = [
             Entry(
-                message_id,
-                roots[threads[thread][0]],
-                users[owner],
-                direction == "outgoing",
-                "sent" if rule.startswith("sent-") else rule,
-                frozenset(on.get(id, ())),
-                tuple(sorted(copies[id])),
+                row.message_id,
+                roots[threads[row.thread_id]],
+                users[row.owner_id or 0],
+                row.direction == "outgoing",
+                "sent" if row.rule.startswith("sent-") else row.rule,
+                frozenset(on.get(row.id, ())),
+                copies[row.id],
             )
-            for id, _, message_id, thread, owner, direction, rule in emails
+            for row in emails
         ]
         return sorted(found, key=lambda each: each.copies)
+
+    def _copies(self) -> dict[int, tuple[str, ...]]:
+        """The names of each e-mail's copies."""
+        names = {(self.boxes[n.split("/")[0]], ref): n for n, ref in self.refs.items()}
+        query = select(Sighting.email_id, Sighting.mailbox_id, Sighting.provider_id).where(
+            Sighting.account_id == self.office.account_id
+        )
+        found: dict[int, list[str]] = {}
+        for email_id, mailbox_id, ref in self.office.rows(query):
+            found.setdefault(email_id, []).append(names[mailbox_id, ref])
+        return {email_id: tuple(sorted(each)) for email_id, each in found.items()}
 
     def _on(self) -> dict[int, list[str]]:
         account = self.office.account_id
