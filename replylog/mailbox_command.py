@@ -40,7 +40,12 @@ def mailbox() -> None:
     required=True,
     help="Holds a refresh token in its first line; - is standard input.",
 )
-def mailbox_add(address: str, provider: str, owner: str, token_file: str) -> None:
+@click.option(
+    "--kind",
+    type=click.Choice(["personal", "team", "logging"]),
+    help="A user's own mailbox (default), a team's, or the account's logging address.",
+)
+def mailbox_add(address: str, provider: str, owner: str, token_file: str, kind: str | None) -> None:
     """Connect a mailbox by a refresh token that was made for this installation's client."""
     if provider == "imap":
         raise click.ClickException(NOT_YET)
@@ -54,7 +59,8 @@ def mailbox_add(address: str, provider: str, owner: str, token_file: str) -> Non
         person = _person(database, owner)
         token = _token(token_file)
         try:
-            mailbox_id = _connected(database, settings, (provider, wanted), person, token)
+            what = (provider, wanted, kind)
+            mailbox_id = _connected(database, settings, what, person, token)
         except _provider_error() as error:
             _refuse(error)
     wake(settings, mailbox_id)
@@ -91,19 +97,28 @@ def _token(file: str) -> str:
 
 
 def _connected(
-    database: "Database", settings: Settings, what: tuple[str, str], person: "User", token: str
+    database: "Database",
+    settings: Settings,
+    what: tuple[str, str, str | None],
+    person: "User",
+    token: str,
 ) -> int:
     """Checks the token at the provider and stores the mailbox. Nothing is locked while the provider
     is asked."""
+    from dataclasses import replace
+
+    from crm.model import MailboxKind
     from crm.store import mailboxes
     from infra.secrets import Secrets
     from providers import oauth
     from web.connecting import new_mailbox
 
-    provider, address = what
+    provider, address, kind = what
     known = _free(database, address, person)
     grant = _named(oauth.adopt(provider, settings, token), address, known, provider)
+    kept = known.kind if known else MailboxKind.PERSONAL
     new = new_mailbox(provider, grant, person.id, settings)
+    new = replace(new, kind=MailboxKind(kind) if kind else kept)
     with database.begin() as conn:
         secrets = Secrets(settings.key_texts)
         return mailboxes.connect(conn, person.account_id, new, secrets, datetime.now(UTC))

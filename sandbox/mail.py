@@ -79,9 +79,17 @@ def compose(draft: Draft, now: datetime) -> bytes:
     if draft.html is not None:
         message.add_alternative(draft.html, subtype="html")
     for one in draft.attachments:
-        main, _, sub = one.mime.partition("/")
-        message.add_attachment(one.content, maintype=main, subtype=sub, filename=one.name)
+        _attach(message, one)
     return message.as_bytes()
+
+
+def _attach(message: EmailMessage, one: Attachment) -> None:
+    main, _, sub = one.mime.partition("/")
+    if one.mime == "message/rfc822":  # as it is: MIME allows no base64 there
+        inner = message_from_bytes(one.content, policy=policy.SMTP)
+        message.add_attachment(inner, filename=one.name)
+    else:
+        message.add_attachment(one.content, maintype=main, subtype=sub, filename=one.name)
 
 
 def parse(raw: bytes) -> Message:

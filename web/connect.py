@@ -13,7 +13,7 @@ from flask import abort, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
 from crm.addresses import normalise
-from crm.model import MailboxStatus
+from crm.model import MailboxKind, MailboxStatus
 from crm.store import mailboxes
 from crm.store import settings as account_settings
 from crm.store.mailboxes import Mailbox, NewMailbox
@@ -24,7 +24,7 @@ from providers.client import Operator, ProviderError, Reconnect, Retry
 from providers.oauth import Flow, Grant
 from web.connecting import new_mailbox
 from web.parts import parts
-from web.people import me
+from web.people import admin_only, me
 from web.refusals import refusal
 
 NAMES = {"gmail": "Google", "graph": "Microsoft 365"}
@@ -45,6 +45,7 @@ class Begun:
     typed: str
     mailbox_id: int | None
     user_id: int
+    kind: MailboxKind
 
 
 def page() -> str:
@@ -58,13 +59,38 @@ def ask_host() -> Answer:
     if not address:
         problem = "This is not an e-mail address. One looks like ana@example.com."
         return render_template("connect.html", address=typed, problem=problem), 422
-    return _host_page(address)
+    return _host_page(address, _chosen_kind())
 
 
 def start(provider_path: str) -> Answer:
-    """Send the browser to the provider's consent page for `?address=`."""
+    """Send the browser to the provider's consent page for `?address=`, as the kind of mailbox that
+    was chosen on the page before."""
     provider = CALLBACKS.get(provider_path) or abort(404)
-    return _begin(provider, normalise(request.args.get("address", "")), None)
+    kind = _sealed_kind(request.args.get("chosen", ""))
+    return _begin(provider, normalise(request.args.get("address", "")), None, kind)
+
+
+def _sealed_kind(chosen: str) -> MailboxKind:
+    """The kind in a link that `ask_host` made for this person, which nobody else can make."""
+    if not chosen:
+        return MailboxKind.PERSONAL
+    try:
+        kind, user_id, minute = _opened(chosen)
+    except WrongKey:
+        abort(400)
+    if user_id != me().id or _minute() - minute > FLOW_MINUTES:
+        abort(400)
+    return MailboxKind(kind)
+
+
+def _chosen_kind() -> MailboxKind:
+    """What the form says; only admins choose another kind than their own mailbox."""
+    chosen = request.form.get("kind", MailboxKind.PERSONAL.value)
+    if chosen not in set(MailboxKind):
+        abort(400)
+    if chosen != MailboxKind.PERSONAL:
+        admin_only()
+    return MailboxKind(chosen)
 
 
 def reconnect(mailbox_id: int) -> Answer:
@@ -132,7 +158,7 @@ def owned_mailbox(mailbox_id: int) -> Mailbox:
     return found
 
 
-def _host_page(address: str) -> str:
+def _host_page(address: str, kind: MailboxKind) -> str:
     host = hosts.host_of(address, parts().settings)
     return render_template(
         "host.html",
@@ -141,17 +167,24 @@ def _host_page(address: str) -> str:
         host=host.value,
         names=NAMES,
         paths=PATHS,
+        kind=kind,
+        chosen=_sealed([kind.value, me().id, _minute()]) if kind != MailboxKind.PERSONAL else None,
     )
 
 
-def _begin(provider: str, address: str, mailbox_id: int | None) -> Answer:
+def _begin(
+    provider: str,
+    address: str,
+    mailbox_id: int | None,
+    kind: MailboxKind = MailboxKind.PERSONAL,
+) -> Answer:
     try:
         flow = oauth.begin(provider, parts().settings, _redirect_uri(provider), address)
     except Operator as error:
         return refusal(error.cause, provider, address, mailbox_id)
     flows = session.get("flows", {})
     newest = dict(list(flows.items())[-(MOST_FLOWS - 1) :])
-    held = [flow.verifier, provider, address, mailbox_id, me().id, _minute()]
+    held = [flow.verifier, provider, address, mailbox_id, me().id, kind.value, _minute()]
     session["flows"] = newest | {flow.state: _sealed(held)}
     return redirect(flow.url)
 
@@ -164,12 +197,13 @@ def _recall(state: str) -> Begun | None:
     if stored is None:
         return None
     try:
-        verifier, provider, typed, mailbox_id, user_id, minute = _opened(stored)
+        verifier, provider, typed, mailbox_id, user_id, kind, minute = _opened(stored)
     except WrongKey:
         return None
     if user_id != me().id or _minute() - minute > FLOW_MINUTES:
         return None
-    return Begun(Flow("", state, verifier), provider, typed, mailbox_id, user_id)
+    flow = Flow("", state, verifier)
+    return Begun(flow, provider, typed, mailbox_id, user_id, MailboxKind(kind))
 
 
 def _sealed(held: Sequence[object]) -> str:
@@ -196,7 +230,9 @@ def _connected(begun: Begun, grant: Grant) -> Answer:
     if known is not None and not me().owns(known) and known.status is MailboxStatus.CONNECTED:
         return refusal("taken", begun.provider, address)
     here = parts()
-    new = new_mailbox(begun.provider, grant, me().id, here.settings, here.open_client)
+    chosen = begun.mailbox_id is None and (known is None or me().is_admin)
+    kind = begun.kind if chosen or known is None else known.kind
+    new = new_mailbox(begun.provider, grant, me().id, here.settings, here.open_client, kind)
     mailbox_id = _store(new)
     here.ring(mailbox_id)
     typed = begun.typed if begun.typed != address else None

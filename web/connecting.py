@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from crm.model import MailboxKind
 from crm.store.mailboxes import NewMailbox
 from infra.settings import Settings
 from providers import registry
@@ -18,6 +19,7 @@ def new_mailbox(
     user_id: int,
     settings: Settings,
     open_client: "OpenClient" = registry.open_client,
+    kind: MailboxKind = MailboxKind.PERSONAL,
 ) -> NewMailbox:
     """The mailbox with its place "from now on" and the folders that its rules fill. Asks the
     provider; raises ProviderError."""
@@ -30,6 +32,7 @@ def new_mailbox(
         user_id=user_id,
         address=grant.address,
         provider=provider,
+        kind=kind,
         tokens=grant.tokens,
         subject=grant.subject,
         own_addresses=(grant.address,),

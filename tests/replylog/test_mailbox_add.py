@@ -97,6 +97,18 @@ def test_a_microsoft_mailbox_is_connected_with_its_folders(desk: Desk, sandbox):
     assert row["lag_seconds"] in range(60)
 
 
+def test_a_mailbox_is_connected_as_a_teams_and_stays_one(desk: Desk, sandbox):
+    file = desk.folder / "token"
+    file.write_text(google(sandbox))
+    told = desk.run("mailbox", "add", ANA, "--provider", "gmail", "--user", ANA,
+                    "--token-file", str(file), "--kind", "team")  # fmt: skip
+    assert told.exit_code == 0, told.output
+    again = desk.add(google(sandbox))  # no kind is named
+
+    assert again.exit_code == 0, again.output
+    assert [each.kind for each in desk.stored] == ["team"]
+
+
 def test_a_token_may_come_through_standard_input(desk: Desk, sandbox):
     arguments = ["--provider", "gmail", "--user", ANA, "--token-file", "-"]
     told = desk.run("mailbox", "add", ANA, *arguments, given=f"{google(sandbox)}\n")

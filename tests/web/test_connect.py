@@ -66,6 +66,35 @@ def stored(company: Company) -> list[mailboxes.Mailbox]:
 
 
 @pytest.mark.browser
+def test_an_admin_connects_a_teams_mailbox_and_it_stays_one(desk, live_company, redis):
+    desk.get_by_label("A team's").check()
+    desk.get_by_label("Your e-mail address").fill(ANA)
+    desk.get_by_role("button", name="Continue").click()
+    expect(desk.get_by_text("all new mail of the team")).to_be_visible()
+    desk.get_by_role("button", name="Connect Google").click()
+    desk.get_by_role("button", name="Allow").click()
+    expect(desk.get_by_text("Everything the team gets and sends")).to_be_visible()
+    assert [box.kind for box in stored(live_company)] == ["team"]
+
+    desk.goto(desk.url.replace("/connected", "/reconnect"))
+    desk.get_by_role("link", name="Google").or_(
+        desk.get_by_role("button", name="Google")
+    ).first.click()
+    desk.get_by_role("button", name="Allow").click()
+    expect(desk.get_by_text("Everything the team gets and sends")).to_be_visible()
+    assert [box.kind for box in stored(live_company)] == ["team"]
+
+
+def test_only_an_admin_connects_other_mailboxes_than_their_own(ben):
+    page = ben.get("/connect").text
+    assert "A team" not in page
+    asked = {"address": "sales@acme.test", "kind": "team"}
+    assert ben.post("/connect", asked).status_code == 403
+    assert ben.post("/connect", asked | {"kind": "odd"}).status_code == 400
+    assert ben.get("/connect/google?address=sales@acme.test&chosen=team").status_code == 400
+
+
+@pytest.mark.browser
 def test_a_gmail_mailbox_is_connected_in_a_minute(desk, live_company, redis):
     desk.get_by_label("Your e-mail address").fill(ANA)
     desk.get_by_role("button", name="Continue").click()
