@@ -17,7 +17,8 @@ from crm.store.entries import Settled
 from crm.store.outcomes import Later, Refused, Run
 from crm.tables import JournalRow, Mailbox
 
-_RULES = frozenset({"not-a-reply", "unknown-thread", "not-ticked"})  # that those switches lift
+_PARENTS = frozenset({"not-a-reply", "unknown-thread"})  # that an answer lifts
+_RULES = _PARENTS | {"not-ticked"}  # that one of the switches lifts
 
 
 def after_settling(
@@ -58,7 +59,7 @@ def _parents(conn: Connection, run: Run, settled: Sequence[Settled], now: dateti
         query = select(JournalRow.id).where(
             JournalRow.account_id == account_id,
             JournalRow.message_digest.in_(some),
-            JournalRow.rule.in_(_RULES),
+            JournalRow.rule.in_(_PARENTS),
             JournalRow.mailbox_id.in_(theirs),
         )
         found += conn.scalars(query)
