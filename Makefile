@@ -35,6 +35,10 @@ bench: setup-test ## how fast it is, with figures
 faults: setup-test ## kill workers, Redis and connections in mid-run, many times over
 	$(PYTHON_IN) -m tests.faults $(ARGS)
 
+mutants: setup-test ## change the rules in small ways and ask whether a test sees it; 20 minutes
+	$(PYTHON_IN) -m mutmut run --max-children $(or $(PROCESSES),2)
+	$(PYTHON_IN) -m mutmut results
+
 docs: setup-test ## write the table of settings and .env.example anew
 	$(PYTHON_IN) -m infra.settings_table
 
@@ -44,4 +48,4 @@ lock: setup-test ## write the lock files anew, with the newest versions that pyp
 screenshots: setup-test ## pictures of the pages, by Chromium
 	$(PYTHON_IN) -m tests.screenshots $(ARGS)
 
-.PHONY: help setup setup-test demo test lint format bench faults docs lock screenshots
+.PHONY: help setup setup-test demo test lint format bench faults mutants docs lock screenshots

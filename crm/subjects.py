@@ -16,9 +16,9 @@ _GATEWAY = "ext|extern|external|external (?:e-?mail|sender|message)"  # words of
 
 
 def _words(lists: Iterable[str]) -> list[str]:
-    """The words of comma separated lists as patterns, the longest first."""
+    """The words of comma separated lists as patterns."""
     words = {comparable(word) for words in lists for word in words.split(",") if word}
-    return [re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word))]
+    return [re.escape(word) for word in sorted(words)]
 
 
 AUTOMATIC = "|".join(_words(marks.automatic for marks in MARKS.values()))

@@ -37,6 +37,8 @@ IDS = {
     "a quote longer than any": ('<"' + "x" * 201 + '>"@c.test>', '"' + "x" * 201),
     "no '@'": ("<abc>", "abc"),
     "words": ("not an id", "notanid"),
+    "a word with one bracket": ("<abc", "abc"),
+    "a word with the other bracket": ("abc>", "abc"),
     "the first of several": ("<a@c.test> <b@c.test>", "a@c.test"),
     "the one in brackets of several": ("x@c.test <a@c.test>", "a@c.test"),
     "the first of several without brackets": ("a@c.test, b@c.test", "a@c.test"),

@@ -11,6 +11,8 @@ from crm.model import Address, Context, MailboxKind, NeverLog, Original, Place, 
 from crm.rules import team as team_rules
 from crm.rules.decide import decide, explain, refuse_by_place
 from crm.rules.forwarded import decide_original
+from crm.rules.registry import BY_ID
+from crm.rules.rule import Effect
 from tests.crm.test_rules import (
     ANA,
     BCC,
@@ -111,7 +113,8 @@ CASES = [
          to=(CLEO, STRANGER, COLLEAGUE), expect={"contacts": ("cleo@globex.test", "zoe@stranger.test"), "create": (STRANGER,)}),
     mail("what a team sends to listed people alone is not logged", "never-log",
          replace(never("globex.test"), mailbox_kind=MailboxKind.TEAM), place=Place.SENT, to=(CLEO, EVE)),
-    mail("a team may forward to be logged too", "forwarded", TEAM, place=Place.SENT, to=FORWARDING),
+    mail("a team may forward to be logged too", "forwarded", TEAM, place=Place.SENT, to=FORWARDING,
+         expect={"original": Original.REQUIRED}),
     # denied
     mail("a denied sender's mail to a team is refused", "denied", denying("stranger.test"), sender=STRANGER),
     mail("an allowed sender of a denied domain is logged", "team",
@@ -153,6 +156,8 @@ def test_the_explanation_agrees_with_the_decision(case):
 
     said = {rule: passed for rule, passed, _ in lines}
     assert all(said.values()) if case.rule == "reply" else said[case.rule] == (case.rule in LOGGED)
+    if case.rule in LOGGED:
+        assert all(said[rule] for rule in said if BY_ID[rule].effect is Effect.REFUSES)
     assert all(sentence and "{" not in sentence for _, _, sentence in lines)
 
 
