@@ -34,7 +34,7 @@ Store: TypeAlias = LocalStore | S3Store
 
 PIECE = 256 * 1024  # bytes that `open` gives at once
 _RANGE = 4 * 1024 * 1024  # bytes of one request to a bucket
-_PART = 8 * 1024 * 1024  # bytes of one part of an upload; two are in memory
+_PART = 5 * 1024 * 1024  # bytes of one part of an upload; two are in memory
 _LISTED = 500
 _NAME = re.compile(r"(\d+)/[0-9a-f]{2}/([0-9a-f]{64})")
 _UNFINISHED = re.compile(r"#\d+$")  # how a file on disk is called while it is written

@@ -14,7 +14,7 @@ An unknown person, message or folder answers 404, a wrong body 400: {"error": ".
 | POST notifications | drop, duplicate, delay, reorder | |
 | GET switches, POST switches | name: value | what the reference calls unverified, and limits |
 | POST skew | seconds | the sandbox's clock runs that far ahead |
-| POST mail | from, to, cc, bcc, subject, text, html, attachments[{name, mime, content (base64)}], in_reply_to, references, headers, message_id, place, raw (base64) | deliver from anyone: message_id, ids |
+| POST mail | from, to, cc, bcc, subject, text, html, attachments[{name, mime, content (base64) or size}], in_reply_to, references, headers, message_id, place, raw (base64) | deliver from anyone: message_id, ids |
 | POST send | as mail, and label | a person sends in the own mail program: message_id, id |
 | POST reply | from, message_id or id, text, subject, all | a person answers a message of the own mailbox |
 | GET mailbox?address= | | messages and folders |

@@ -26,7 +26,7 @@ def attachment_id(store: Store, message: Stored, place: int) -> str:
     return make_id("AAMkADattach", store.guid, message.number, message.generation, place)
 
 
-def _part_json(store: Store, message: Stored, place: int, part: Part) -> Json:
+def _part_json(store: Store, message: Stored, place: int, part: Part, whole: bool) -> Json:
     kind = "itemAttachment" if part.kind == "item" else "fileAttachment"
     shown: Json = {
         "@odata.type": f"#microsoft.graph.{kind}",
@@ -41,7 +41,8 @@ def _part_json(store: Store, message: Stored, place: int, part: Part) -> Json:
     if part.kind == "file":
         shown["contentId"] = part.content_id or None
         shown["contentLocation"] = None
-        shown["contentBytes"] = base64.b64encode(part.content).decode()
+        if whole:
+            shown["contentBytes"] = base64.b64encode(part.content).decode()
     return shown
 
 
@@ -57,8 +58,8 @@ def _link_json(store: Store, message: Stored, place: int, link: dict[str, str]) 
     }
 
 
-def _all(store: Store, message: Stored) -> list[Json]:
-    parts = [_part_json(store, message, n, p) for n, p in enumerate(_shown_parts(message))]
+def _all(store: Store, message: Stored, whole: bool) -> list[Json]:
+    parts = [_part_json(store, message, n, p, whole) for n, p in enumerate(_shown_parts(message))]
     links = [_link_json(store, message, 1000 + n, k) for n, k in enumerate(message.links)]
     return [*parts, *links]
 
@@ -76,7 +77,7 @@ def _known(name: str) -> str:
 def attachments_of(store: Store, message: Stored, options: dict[str, str]) -> list[Json]:
     """All attachments, with the options of a list or of $expand."""
     names = {_known(name) for name in odata.split(options.get("select", ""))}
-    found = _all(store, message)
+    found = _all(store, message, whole=not names or "contentBytes" in names)
     if names:
         keep = names | {"id"}
         found = [{k: v for k, v in a.items() if k in keep or k.startswith("@")} for a in found]
