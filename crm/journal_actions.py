@@ -121,6 +121,7 @@ _BY_RULE: dict[str, Callable[[About], Iterator[Action]]] = {
     "not-a-reply": _new_mail,
     "unknown-thread": _new_mail,
     "never-log": _listed,
+    **dict.fromkeys(("forward-unreadable", "not-authentic", "denied"), _nothing),
     **dict.fromkeys(
         ("disconnected", "automatic", "team-thread", "not-owner", "subject-changed"), _forward
     ),

@@ -5,15 +5,21 @@ import shutil
 import signal
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import requests
 
 from crm.database import Database
+from crm.explainer import explain_text
+from crm.store import mailboxes
+from infra.secrets import Secrets
 from infra.settings import Settings
 from replylog import story
+from replylog.explain_command import told as told_in_lines
 from replylog.installation import Failed, free_port, installation, wait
+from replylog.office import RealOffice
 from replylog.pretend import Pretend, pretend
 from replylog.story import Expected, Story
 from replylog.verdicts import Verdicts
@@ -45,52 +51,74 @@ def run(once: bool) -> int:
 
 
 def _stay(settings: Settings, world: Pretend) -> int:
-    """Tell a person where to go, and stay until Ctrl-C."""
+    """Tell a person where to go, play the story meanwhile, and stay until Ctrl-C."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: sys.exit(0))
     click.echo(
         f"""
 replylog is ready. Everything is on this machine; nothing leaves it.
 
   1. Open   {settings.public_url}{link(settings, story.ANA)}
-            (you are Ana then) and connect {story.ANA}, a Gmail address, or {story.BEN}, Microsoft 365.
-  2. Open   {world.url}/
+            You are Ana. Her mailbox and Ben's are being connected right now, and a story is played
+            in them for half a minute: every rule decides a message. See "Why?".
+  2. Connect {story.CLEO} yourself, a Gmail address (Mailboxes, "Connect a mailbox").
+  3. Open   {world.url}/
             the pretend world: write to {story.MARIA} and set "{story.LABEL}" on the mail you sent,
             or put {story.BCC} into Bcc; then answer it as Maria.
-  3. Watch the answer appear on Maria's page under Contacts.
+  4. Watch the answer appear on Maria's page under Contacts.
 
-Ctrl-C ends it. Logs: {settings.var / "log"}"""
+Ctrl-C ends it. Logs: {settings.var / "log"}
+"""
     )
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: sys.exit(0))
+    try:
+        _play(settings, world)
+    except (Failed, Lost, requests.RequestException) as error:
+        click.echo(f"The story could not be played to its end: {error}", err=True)
     while True:
         signal.pause()
 
 
 def _play(settings: Settings, world: Pretend) -> int:
     """Connect both mailboxes as people do, play the story, print what became of it."""
-    world.post(
-        "rule",
-        address=story.BEN,
-        name="From Globex",
-        from_contains="globex.test",
-        target_folder=story.RULE_FOLDER,
-    )
-    connect(settings, story.ANA, "Google", "Allow")
-    connect(settings, story.BEN, "Microsoft 365", "Accept")
     database = Database(settings.resolved_database_url)
     verdicts = Verdicts(database)
 
     def settle(told: list[Expected]) -> None:
         wait("every message has its verdict", lambda: verdicts.settled(told), STEP_SECONDS)
 
+    played = Story(world, RealOffice(database, settings), settle)
     try:
+        played.prepare()
+        connect(settings, story.ANA, "Google", "Allow")
+        connect(settings, story.BEN, "Microsoft 365", "Accept")
         both = {story.ANA, story.BEN}
-        wait("both mailboxes are watched", lambda: verdicts.watched() == both, STEP_SECONDS)
-        told = Story(world, settle).play()
+        wait("both mailboxes are watched", lambda: verdicts.watched() >= both, STEP_SECONDS)
+        told = played.play()
         with suppress(Failed):  # the table then says which is wrong
             wait("each is right", lambda: verdicts.right(told), STEP_SECONDS)
-        return 0 if verdicts.report(told, _announced(world)) else 1
+        right = verdicts.report(told, _announced(world))
+        return 0 if _explained(settings, world.raw(story.ANA, played.example)) and right else 1
     finally:
         database.close()
+
+
+def _explained(settings: Settings, raw: bytes) -> bool:
+    """Ask the explainer about a message, pasted as people paste; whether it says what it must."""
+    head = raw.partition(b"\r\n\r\n")[0].decode()
+    pasted = "".join(f"> {line}\n" for line in head.splitlines())
+    visitor = Walker(settings.public_url).go(link(settings, story.ANA)).go("/why/explain")
+    visitor.press("Explain", headers=pasted)
+    click.echo("\nThe explainer, given the headers of Joe's answer with the new subject:\n")
+    database = Database(settings.resolved_database_url)
+    with database.read() as conn:
+        ids = [each for _, each in mailboxes.by_address(conn, story.ANA)]
+        box = mailboxes.by_id(conn, ids[0])
+        assert box is not None, "Ana's mailbox was connected"
+        now, secrets = datetime.now(UTC), Secrets(settings.key_texts)
+        said = explain_text(conn, box, pasted, now, secrets)
+    database.close()
+    click.echo(told_in_lines(said))
+    return said.rule == "subject-changed" and said.headline in visitor.text
 
 
 def connect(settings: Settings, address: str, provider: str, consent: str) -> None:

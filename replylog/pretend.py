@@ -30,6 +30,10 @@ class Pretend:
     def get(self, path: str, **params: str) -> Any:
         return self._answer("GET", path, params=params)
 
+    def raw(self, address: str, message_id: str) -> bytes:
+        """A message of somebody's mailbox, whole."""
+        return self._asked("GET", "raw", params={"address": address, "id": message_id}).content
+
     def environment(self, public_url: str) -> dict[str, str]:
         """Settings of an installation at `public_url` whose Google and Microsoft this is."""
         return {
@@ -62,11 +66,15 @@ class Pretend:
         )
 
     def _answer(self, method: str, path: str, **options: Any) -> Any:
+        answer = self._asked(method, path, **options)
+        return answer.json() if answer.content else None
+
+    def _asked(self, method: str, path: str, **options: Any) -> requests.Response:
         with requests.Session() as session:
             session.trust_env = False  # on this machine, whatever proxy is set
             answer = session.request(method, f"{self.url}/control/{path}", timeout=30, **options)
         answer.raise_for_status()
-        return answer.json() if answer.content else None
+        return answer
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import click
 
-from crm.database import Connection, Database
-from crm.store import accounts, journal, mailboxes
-from replylog import story
+from crm.database import Database
+from crm.store import journal, mailboxes
+from replylog.office import account_of
 from replylog.story import Expected
 
 
@@ -19,7 +19,7 @@ class Verdicts:
     def watched(self) -> set[str]:
         """Addresses of the mailboxes that announce their news."""
         with self.database.read() as conn:
-            account_id = _account(conn)
+            account_id = account_of(conn)
             return {
                 box.address
                 for box in mailboxes.list_mailboxes(conn, account_id)
@@ -55,7 +55,7 @@ class Verdicts:
 
     def _read(self) -> None:
         with self.database.read() as conn:
-            account_id = _account(conn)
+            account_id = account_of(conn)
             for box in mailboxes.list_mailboxes(conn, account_id):
                 page = journal.rows(conn, account_id, box.id, journal.Filter(), limit=200)
                 for row in page.items:
@@ -73,12 +73,6 @@ class Verdicts:
             rules = [row.rule for row in copies]
             return len({row.email_id for row in copies}) == 1 and rules.count("reply") == 1
         return False
-
-
-def _account(conn: Connection) -> int:
-    user = accounts.user_by_address(conn, story.ANA)
-    assert user is not None, "the story's people are seeded"
-    return user.account_id
 
 
 def _milliseconds(
