@@ -17,7 +17,7 @@ from crm.rules.decide import decide, refuse_by_place
 from crm.rules.facts import root_of
 from crm.rules.forwarded import FORWARDED
 from crm.rules.turns import turned_by
-from crm.store import settle
+from crm.store import files, settle
 from crm.store.settings import settings_of
 from crm.store.settle import Contexts, Later, LeaseLost, Logged, Outcome, Refused, Run, Seen
 from infra.metrics import counter
@@ -32,6 +32,7 @@ from providers.client import (
     Reconnect,
     Retry,
 )
+from workers.files import FILES
 from workers.forwarding import Forwarding
 from workers.queue import QueueDown
 from workers.runtime import Runtime
@@ -291,6 +292,9 @@ class Settling:
     def _store(self, outcomes: Sequence[Outcome], cursor: str | None) -> None:
         with self.runtime.database.begin() as conn:
             done = settle.commit(conn, self.run, outcomes, self.runtime.clock(), cursor)
+            left_out = files.settled(conn, self.run.mailbox.account_id, done.email_ids)
+        for state, number in left_out.items():
+            FILES.labels(state).inc(number)
         for outcome in outcomes:
             MESSAGES.labels(*_labels(outcome)).inc()
         others = done.woken - {self.run.mailbox.id}

@@ -5,6 +5,7 @@ one of them, so that no two read the same. What a part is called differs from co
 another one than where it was logged, the file is looked for by what it is (`found_again`).
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -262,6 +263,20 @@ def found_again(conn: Connection, due_file: Due, message: Message) -> bool:
             _set(conn, due_file, {"part": each.part, "copy": due_file.copy, "attempts": attempts})
             return True
     return False
+
+
+def settled(conn: Connection, account_id: int, email_ids: Collection[int]) -> Counter[str]:
+    """How many files of these new e-mails are settled already, by what became of them."""
+    found: Counter[str] = Counter()
+    for some in sql.chunks(email_ids):
+        query = (
+            select(Table.state, func.count())
+            .where(Table.account_id == account_id, Table.email_id.in_(some))
+            .where(Table.next_at.is_(None))
+            .group_by(Table.state)
+        )
+        found.update({state: number for state, number in conn.execute(query)})  # noqa: C416
+    return found
 
 
 def of_emails(

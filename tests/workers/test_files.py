@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from crm.model import FileState
 from crm.store import mailboxes
 from infra.blobs import Blobs
 from providers.client import Retry
 from tests.workers.conftest import NOWHERE, Office
 from tests.workers.desk import Desk
-from workers.files import MOST_ATTEMPTS
+from workers.files import FILES, MOST_ATTEMPTS
 from workers.sync import LEASE
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -161,6 +162,28 @@ def test_where_its_mailbox_is_gone_another_copy_is_read_though_its_parts_have_ot
     desk.office.clock += MINUTE
     desk.office.sync(second)
     assert desk.kept() == [b"x"]
+
+
+def counted() -> dict[str, float]:
+    return {each: FILES.labels(each)._value.get() for each in FileState}
+
+
+def test_what_becomes_of_files_is_counted(desk):
+    before = counted()
+    desk.answer(b"kept")
+    desk.sync()
+    desk.setting("attachment_limit", 1)
+    desk.answer(bytes(1024 * 1024), "b.pdf")
+    desk.sync()
+    desk.setting("log_attachments", False)
+    desk.answer(b"off", "c.pdf")
+    desk.sync()
+    more = {each: number - before[each] for each, number in counted().items()}
+    assert {each: number for each, number in more.items() if number} == {
+        FileState.STORED: 1,
+        FileState.TOO_LARGE: 1,
+        FileState.OFF: 1,
+    }
 
 
 # -- placeholders
