@@ -63,7 +63,7 @@ def preview(name: str, on: bool, found: Preview) -> str:
     if found.fewer:
         would = "would not have been logged"
         return f"With this {turned}, {_messages(found.fewer)} of the last 30 days {would}."
-    return f"With this {turned}, the last 30 days would have gone no other way."
+    return f"With this {turned}, nothing would have been different in the last 30 days."
 
 
 def _messages(number: int) -> str:

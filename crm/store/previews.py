@@ -20,6 +20,7 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    literal,
     literal_column,
     select,
     type_coerce,
@@ -48,11 +49,17 @@ def switches(conn: Connection, account_id: int, now: datetime) -> dict[str, Prev
     """What turning over a switch would have changed, by its name; where nothing, it is left out.
     One query over the rows that any switch turns."""
     stands = settings.settings_of(conn, account_id).switches
-    query = select(*(_number(account_id, name, stands).label(name) for name in SWITCHES)).where(
-        JournalRow.account_id == account_id,
-        JournalRow.decided_at >= now - LOOK_BACK,
-        turned(),
+    by_message = (
+        select(*(func.max(_turns(account_id, name, stands)).label(name) for name in SWITCHES))
+        .where(
+            JournalRow.account_id == account_id,
+            JournalRow.decided_at >= now - LOOK_BACK,
+            turned(),
+        )
+        .group_by(_message())
+        .subquery()
     )
+    query = select(*(func.sum(by_message.c[name]).label(name) for name in SWITCHES))
     found = conn.execute(query).one()._mapping
     return {
         name: Preview(more=found[name]) if lets_more_in(name, stands) else Preview(0, found[name])
@@ -90,26 +97,29 @@ def never_log(conn: Connection, account_id: int, user_id: int | None, now: datet
     return conn.scalar(query) or 0
 
 
-def _number(account_id: int, name: str, stands: Switches) -> ColumnElement[int]:
-    """How many messages the other way would decide otherwise, each once however many copies of it
-    there are."""
+def _turns(account_id: int, name: str, stands: Switches) -> ColumnElement[int]:
+    """1 for a row by which the switch, the other way, would decide its message otherwise."""
+    named = _names(JournalRow, name)
     if lets_more_in(name, stands):
-        which = (JournalRow.verdict == VerdictKind.REFUSED) & _names(JournalRow, name)
-        return func.count(case((which, _message())).distinct())
+        return case(((JournalRow.verdict == VerdictKind.REFUSED) & named, 1), else_=0)
     let_in = exists().where(  # another copy would put the e-mail on timelines all the same
         _Copy.account_id == account_id,
         _Copy.email_id == JournalRow.email_id,
         _Copy.verdict == VerdictKind.LOGGED,
         ~_names(_Copy, name),
     )
-    logged = (JournalRow.verdict == VerdictKind.LOGGED) & _names(JournalRow, name)
-    return func.count(case((logged & ~let_in, JournalRow.email_id)).distinct())
+    is_there = JournalRow.email_id.is_not(None)
+    logged = (JournalRow.verdict == VerdictKind.LOGGED) & is_there
+    return case((logged & named & ~let_in, 1), else_=0)
 
 
 def _message() -> ColumnElement[str]:
-    """What is the same for all copies of a refused message."""
-    unnamed = cast(JournalRow.id, Text)
-    return case((JournalRow.message_digest != "", JournalRow.message_digest), else_=unnamed)
+    """What is the same for all copies of a message, as far as the journal knows."""
+    return case(
+        (JournalRow.message_digest != "", JournalRow.message_digest),
+        (JournalRow.email_id.is_not(None), literal("email ") + cast(JournalRow.email_id, Text)),
+        else_=cast(JournalRow.id, Text),
+    )
 
 
 def _names(table: type[JournalRow], name: str) -> ColumnElement[bool]:
