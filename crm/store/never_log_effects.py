@@ -28,6 +28,7 @@ from crm.tables import (
 SHOWN = 20  # threads
 MOST_THREADS = 1000  # that are looked at; more are said to be there
 MOST_ADDRESSES = 2000
+MOST_ROWS = 4000  # of threads with one of their people
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def _threads(
     """Threads in which some of the addresses wrote, or are a contact's that was written to, by id
     with these; and whether there are more. Those of team inboxes are not: no Never Log list keeps mail out of them."""
     found: dict[int, set[str]] = {}
+    cut = False
     wrote = (EmailPerson.role == "from") & (Email.direction != Direction.OUTGOING)
     contacts = select(ContactAddress.address).where(ContactAddress.account_id == account_id)
     for some in sql.chunks(addresses):
@@ -148,14 +150,16 @@ def _threads(
             )
             .distinct()
             .order_by(Email.thread_id.desc())
-            .limit(MOST_THREADS * 2)
+            .limit(MOST_ROWS)
         )
         if user_id is not None:
             query = query.where(Thread.owner_id == user_id)
-        for thread_id, address in conn.execute(query):
+        rows = conn.execute(query).all()
+        cut = cut or len(rows) == MOST_ROWS
+        for thread_id, address in rows:
             found.setdefault(thread_id, set()).add(address)
     newest = sorted(found, reverse=True)[:MOST_THREADS]
-    return {each: found[each] for each in newest}, len(found) > MOST_THREADS
+    return {each: found[each] for each in newest}, cut or len(found) > MOST_THREADS
 
 
 def _end(root: Root, people: set[str], lists: _Lists) -> _End | None:

@@ -18,7 +18,6 @@ from sqlalchemy import (
     and_,
     case,
     cast,
-    exists,
     func,
     literal,
     literal_column,
@@ -102,15 +101,14 @@ def _turns(account_id: int, name: str, stands: Switches) -> ColumnElement[int]:
     named = _names(JournalRow, name)
     if lets_more_in(name, stands):
         return case(((JournalRow.verdict == VerdictKind.REFUSED) & named, 1), else_=0)
-    let_in = exists().where(  # another copy would put the e-mail on timelines all the same
+    let_in = select(_Copy.email_id).where(  # another copy puts the e-mail on timelines all the same
         _Copy.account_id == account_id,
-        _Copy.email_id == JournalRow.email_id,
+        _Copy.email_id.is_not(None),
         _Copy.verdict == VerdictKind.LOGGED,
         ~_names(_Copy, name),
     )
-    is_there = JournalRow.email_id.is_not(None)
-    logged = (JournalRow.verdict == VerdictKind.LOGGED) & is_there
-    return case((logged & named & ~let_in, 1), else_=0)
+    logged = (JournalRow.verdict == VerdictKind.LOGGED) & JournalRow.email_id.is_not(None)
+    return case((logged & named & JournalRow.email_id.not_in(let_in), 1), else_=0)
 
 
 def _message() -> ColumnElement[str]:

@@ -96,6 +96,16 @@ def test_only_the_last_thirty_days_are_counted_but_all_threads(world, ana):
     assert (found.emails, found.number, found.stay) == (0, 2, 4)
 
 
+def test_what_is_too_much_to_count_is_said_to_be_more(world, ana, monkeypatch):
+    assert not effect(world, None, "globex.test").capped
+    for name in ("MOST_THREADS", "MOST_ROWS", "MOST_ADDRESSES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(never_log_effects, name, 1)
+            found = effect(world, None, "globex.test", "initech.test")
+        assert found.capped, name
+        assert found.number <= 2
+
+
 def test_what_the_viewer_may_not_see_is_counted_and_not_shown(world, ana):
     viewer = Viewer(world.account, ana.user_id)
     shown = effect(world, None, ZOE, viewer=viewer).threads

@@ -105,6 +105,7 @@ def test_a_message_judged_again_counts_as_it_was_judged_last(world):
 
 def test_a_preview_takes_one_query_that_reads_only_what_a_switch_turns(world):
     asked = []
+    turn_on(world, "log_all_known")
     with world.database.read() as conn:
         event.listen(conn, "before_cursor_execute", lambda *args: asked.append(args[2:4]))
         previews.switches(conn, world.account, world.now)

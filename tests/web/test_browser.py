@@ -175,6 +175,21 @@ def test_targets_are_large_enough_to_hit(told, at_desk, site, size):
         assert small == [], path
 
 
+def test_what_an_entry_would_stop_shows_in_place_before_it_is_added(told, at_desk, site):
+    at_desk.goto(f"{site}/settings/never-log")
+    mine = at_desk.get_by_role("region", name="Your Never Log list")
+    mine.get_by_label("Addresses and domains").fill("joe@initech.test")
+    mine.get_by_role("button", name="Show what it would stop").click()
+    expect(mine.get_by_role("status")).to_contain_text("1 thread stops")
+    expect(mine.get_by_role("link", name="Visit in May")).to_be_visible()
+    expect(mine.get_by_label("Addresses and domains")).to_have_value("joe@initech.test")
+    mine.get_by_role("link", name="globex.test").click()
+    expect(mine.get_by_text("It stops")).to_be_visible()
+    assert at_desk.url.endswith("/settings/never-log")
+    mine.get_by_role("button", name="Add").click()
+    expect(mine.get_by_text("joe@initech.test", exact=True)).to_be_visible()
+
+
 def test_a_mail_is_read_in_its_frame_and_its_script_does_not_run(told, at_desk, site):
     asked = []
     at_desk.on("request", lambda request: asked.append(request.url))
