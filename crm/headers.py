@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from crm.addresses import parse_list
-from crm.message_ids import message_id, message_ids
+from crm.message_ids import MADE_BY_GMAIL, message_id, message_ids
 from crm.model import Address, AutomaticSigns, Headers, Place, Ref
 from crm.text import clean, decode_words, one_line
 from crm.times import utc
@@ -80,9 +80,12 @@ def read_date(value: str) -> datetime | None:
 
 
 def _message_id(fields: dict[str, list[str]]) -> str:
-    """Where Gmail replaced an id that it found broken, the one that everybody else saw."""
-    replaced = _first(fields, "x-google-original-message-id")
-    return message_id(replaced) or message_id(_first(fields, "message-id"))
+    """Where Gmail replaced an id that it found broken when the message came in, the one that
+    everybody else saw. What it replaces when a message goes out is what others see."""
+    own = message_id(_first(fields, "message-id"))
+    if MADE_BY_GMAIL not in own:
+        return own
+    return message_id(_first(fields, "x-google-original-message-id")) or own
 
 
 def _sender(fields: dict[str, list[str]]) -> Address:

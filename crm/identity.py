@@ -3,14 +3,13 @@
 from datetime import datetime
 from hashlib import sha256
 
+from crm.message_ids import MADE_BY_GMAIL
 from crm.model import Headers
-
-_MADE_BY_GMAIL = "SMTPIN_ADDED_"  # in the id that Gmail gives a copy of a message without one
 
 
 def has_own_id(headers: Headers) -> bool:
     """Whether a message has a Message-ID that all its copies share."""
-    return bool(headers.message_id) and _MADE_BY_GMAIL not in headers.message_id
+    return bool(headers.message_id) and MADE_BY_GMAIL not in headers.message_id
 
 
 def identity(headers: Headers, body: str) -> str:

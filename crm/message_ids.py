@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from crm.text import clean, decode_words
 
 MOST = 1000  # ids kept of one header; the newest are the last
+MADE_BY_GMAIL = "SMTPIN_ADDED_"  # in the id that Gmail gives a copy that came without a good one
 LONGEST = 998  # characters of an id: a line of mail (RFC 5322 section 2.1.1)
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f]+")

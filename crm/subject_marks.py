@@ -59,7 +59,7 @@ MARKS: dict[str, Marks] = {
         "VS, Vast, Vastaus", "VL, Välitetty", "Automaattinen vastaus, Poissa, Poissaoloilmoitus"
     ),
     "French": Marks(
-        "RE, Réf, Rép, Réponse",
+        "RE, Réf, Ref, Rép, Rep, Réponse",
         "TR, Transfert",
         "Réponse automatique, Absence du bureau, Message d'absence, Absent du bureau, "
         "Réponse automatique d'absence du bureau",

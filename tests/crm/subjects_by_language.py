@@ -27,7 +27,7 @@ LANGUAGES: dict[str, tuple[list[str], list[str]]] = {
     "Estonian": (["VS: ", "Vs: ", "Automaatvastus: "], ["VSi: pakkumine", "Vastus: jah"]),
     "Filipino": (["Awtomatikong tugon: "], ["Tugon: oo"]),
     "Finnish": (["VS: ", "Vs: ", "VL: ", "Automaattinen vastaus: "], ["VSS: tarjous", "Vastaukset: kaksi", "VLK: tarjous"]),
-    "French": (["RE: ", "RE : ", "RE\u00a0: ", "RE\u202f: ", "RÉF: ", "Rép : ", "TR: ", "TR : ", "Réponse automatique : ", "Réponse automatique: ", "Absence du bureau : "],
+    "French": (["RE: ", "RE : ", "RE\u00a0: ", "RE\u202f: ", "RÉF: ", "REF: ", "Rép : ", "Rep: ", "TR: ", "TR : ", "Réponse automatique : ", "Réponse automatique: ", "Absence du bureau : "],
                ["Référence: 12", "TRES: bien", "Réponses: deux", "Absence: lundi", "Transport: devis"]),
     "Galician": (["RV: ", "Resposta automática: "], ["Respostas: dúas"]),
     "Georgian": (["ავტომატური პასუხი: "], ["პასუხები: ორი"]),

@@ -146,6 +146,14 @@ def test_an_id_that_gmail_replaced_is_the_one_that_others_saw():
     assert fields(pairs[0]).message_id == "1.2.SMTPIN_ADDED_BROKEN@mx.google.com"
 
 
+def test_an_id_that_gmail_replaced_at_sending_is_what_others_see():
+    pairs = [
+        ("Message-ID", "<new@mail.gmail.com>"),
+        ("X-Google-Original-Message-ID", "<old@acme.test>"),
+    ]
+    assert fields(*pairs).message_id == "new@mail.gmail.com"
+
+
 COPY = """Message-ID: <a@c.test>
 From: Cleo <cleo@globex.test>
 Date: Mon, 2 Mar 2026 10:00:00 +0100
