@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from crm import pasted
 from crm.headers import read_date, read_headers
-from crm.model import Context, Headers, Place, Ref, Verdict, VerdictKind
+from crm.model import Context, Headers, Original, Place, Ref, Verdict, VerdictKind
 from crm.pasted import Pasted, read_pasted
 from crm.rules.decide import decide, explain
 from crm.rules.registry import BY_ID
@@ -124,6 +124,8 @@ def _headline(
         lines = {rule: sentence for rule, _, sentence in explain(headers, context)}
         reason = lines.get(verdict.rule) or BY_ID[verdict.rule].summary
         return f"Would not be logged: {reason[:1].lower()}{reason[1:]}"
+    if verdict.original is Original.REQUIRED:
+        return "Would be logged as received from its original's sender, if that can be read in it."
     names = _names(conn, mailbox.account_id, verdict)
     if not names:
         return f"Would be logged, on nobody's timeline yet (rule {verdict.rule})."

@@ -117,12 +117,22 @@ _BY_RULE: dict[str, Callable[[About], Iterator[Action]]] = {
     "folder": _lies_elsewhere,
     "internal": _nothing,
     "not-ticked": _ticked,
+    "not-authentic": _nothing,
+    "denied": _nothing,
     "unknown-sender": _stranger,
     "not-a-reply": _new_mail,
     "unknown-thread": _new_mail,
     "never-log": _listed,
     **dict.fromkeys(("forward-unreadable", "not-authentic", "denied"), _nothing),
     **dict.fromkeys(
-        ("disconnected", "automatic", "team-thread", "not-owner", "subject-changed"), _forward
+        (
+            "disconnected",
+            "automatic",
+            "team-thread",
+            "not-owner",
+            "subject-changed",
+            "forward-unreadable",
+        ),
+        _forward,
     ),
 }

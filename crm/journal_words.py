@@ -12,6 +12,11 @@ from crm.model import MailboxStatus, VerdictKind
 from crm.rules.registry import BY_ID
 
 LONGEST_SUBJECT = 80
+_OF_LOGGED = {
+    "duplicate": " (one more copy)",
+    "forwarded": " (you forwarded it to be logged)",
+    "forward-unreadable": " (whoever forwarded it: who wrote it first was not found)",
+}
 _VERDICTS = {
     VerdictKind.LOGGED: "logged",
     VerdictKind.REFUSED: "not logged",
@@ -39,7 +44,7 @@ def _where(about: About) -> str:
         return "It stands on a timeline that you may not see."
     names = ", ".join(each.name for each in stands.contacts) or "on nobody's timeline yet"
     sentence = f"→ {names} · {_cut(stands.subject) or 'no subject'}"
-    return sentence + (" (one more copy)" if about.entry.rule == "duplicate" else "")
+    return sentence + _OF_LOGGED.get(about.entry.rule, "")
 
 
 def _pending(about: About) -> Words:
@@ -208,6 +213,20 @@ def _unreadable(about: About) -> Told:
     return "It could not be read, and was given up.", "Forward it to log it, or try again."
 
 
+def _unclear_forward(_: About) -> Told:
+    rule = BY_ID["forward-unreadable"]
+    return rule.summary, rule.remedy
+
+
+def _not_authentic(about: About) -> Told:
+    sentence = f"{about.who} is no active user's address, or no trusted mail server vouches for it."
+    return sentence, BY_ID["not-authentic"].remedy
+
+
+def _denied(about: About) -> Told:
+    return f"{about.who} is on the list of senders whom teams deny.", BY_ID["denied"].remedy
+
+
 _REFUSALS: dict[str, Callable[[About], Told]] = {
     "draft": _draft,
     "junk": _junk,
@@ -224,6 +243,9 @@ _REFUSALS: dict[str, Callable[[About], Told]] = {
     "never-log": _never_log,
     "unknown-sender": _unknown_sender,
     "not-ticked": _not_ticked,
+    "forward-unreadable": _unclear_forward,
+    "not-authentic": _not_authentic,
+    "denied": _denied,
 }
 
 

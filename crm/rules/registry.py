@@ -222,8 +222,8 @@ _SENT = (
         "Who wrote the e-mail that was forwarded cannot be found in it for sure.",
         "Who wrote the e-mail that was forwarded cannot be found in it for sure.",
         "Who wrote the e-mail that was forwarded was found in it.",
-        "Forward it again as an attachment; or forward it in your mail program's usual way, with "
-        "the sender's address in the text and without changing the lines above it.",
+        "Forward it again as an attachment, or as your mail program does it, with the sender's "
+        "address in the text and the lines above it unchanged.",
     ),
     _admission(
         sent.sent_bcc,
@@ -288,8 +288,8 @@ _ELSEWHERE = (
         "{sender} is no active user's address, or no trusted mail server says that DMARC passed for "
         "it.",
         "{sender} is a user's address, and a trusted mail server says that DMARC passed for it.",
-        "Send it from the address you sign in with, or from a mailbox of yours that is connected. If "
-        "you did, ask an admin which mail servers are trusted in Settings.",
+        "Send it from the address you sign in with or from a connected mailbox of yours. If you did, "
+        "ask an admin which mail servers are trusted in Settings.",
         (),
         logging_address.not_authentic,
     ),

@@ -22,8 +22,8 @@ ANA = "ana@acme.test"
 MAILBOX = Mailbox(
     id=1, account_id=1, user_id=1, address=ANA, provider="gmail", kind=MailboxKind.PERSONAL,
     status=MailboxStatus.CONNECTED, cause="", subject="", own_addresses=frozenset({ANA}), cursor="",
-    settled_at=NOW, last_synced_at=NOW, blocked_until=None, renew_at=None, wake_at=None,
-    created_at=NOW,
+    settled_at=NOW, last_synced_at=NOW, blocked_until=None, renew_at=None, label="",
+    label_problem="", label_due_at=None, wake_at=None, created_at=NOW,
 )  # fmt: skip
 ENTRY = Entry(
     id=1, mailbox_id=1, provider_id="18c0ffee18c0ffee", sender="eve@x.test", received_at=NOW, at=NOW,
@@ -33,9 +33,7 @@ MARIA, JOE = Known(3, "Maria Rossi"), Known(4, "Joe Smith")
 OFFER = Answered(7, "Offer 12", "Ana Lima", (MARIA, JOE))
 SETTINGS = AccountSettings(bcc_address="log@acme.test", forwarding_address="forward@acme.test")
 REFUSING = [
-    rule.id
-    for rule in RULES
-    if rule.effect is Effect.REFUSES and rule.part in {Part.INCOMING, Part.SENT}
+    rule.id for rule in RULES if rule.effect is Effect.REFUSES and rule.part is not Part.FILES
 ]
 
 
