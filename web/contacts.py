@@ -5,9 +5,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from crm.addresses import normalise
 from crm.store import companies, contacts, deals, mailboxes, timeline
-from crm.store.contacts import Added, AddressOfAnother, ContactRow, NoSuchContact, NotAnAddress
+from crm.store.contacts import Added, AddressOfAnother, NoSuchContact, NotAnAddress
 from crm.store.timeline import On
-from web import timelines
+from web import merging, timelines
 from web.forms import line, page_start
 from web.parts import parts
 from web.people import me
@@ -37,7 +37,7 @@ def listing() -> str:
 
 
 def page(contact_id: int) -> str:
-    contact = _contact(contact_id)
+    contact = merging.existing(contact_id)
     with parts().database.read() as conn:
         theirs = deals.of_contact(conn, me().account_id, contact_id)
         own = [each for each in mailboxes.list_mailboxes(conn, me().account_id) if me().owns(each)]
@@ -52,7 +52,7 @@ def page(contact_id: int) -> str:
 
 
 def timeline_part(contact_id: int) -> Response:
-    _contact(contact_id)
+    merging.existing(contact_id)
     return timelines.part(On.CONTACT, contact_id)
 
 
@@ -119,12 +119,6 @@ def set_company(contact_id: int) -> AnyResponse:
         else "The contact has no company now. What was logged stays on its timeline."
     )
     return redirect(url_for("contact", contact_id=contact_id))
-
-
-def _contact(contact_id: int) -> ContactRow:
-    with parts().database.read() as conn:
-        found = contacts.contact(conn, me().account_id, contact_id)
-    return found or abort(404)
 
 
 def _again(problem: str, other: int | None = None) -> tuple[str, int]:

@@ -9,10 +9,12 @@ from crm.database import alone
 from crm.store import again, contacts, enrolments, sql
 from crm.store.backfill import backfill
 from crm.store.contacts import Added, NoSuchContact
+from crm.store.visibility import Viewer, visible
 from crm.tables import (
     Contact,
     ContactAddress,
     DealContact,
+    Email,
     EmailContact,
     Enrolment,
     MergedContact,
@@ -30,16 +32,23 @@ class Moves:
     company: str  # '' where it keeps its own, or there is none
 
 
-def preview(conn: Connection, account_id: int, keep: int, gone: int) -> Moves:
-    """What merging would move. Raises NoSuchContact."""
+def preview(conn: Connection, viewer: Viewer, keep: int, gone: int) -> Moves:
+    """What merging would move, of e-mails those that the viewer may see. Raises NoSuchContact."""
+    account_id = viewer.account_id
     stays, goes = _both(conn, account_id, keep, gone)
     there = select(EmailContact.email_id).where(
         EmailContact.account_id == account_id, EmailContact.contact_id == keep
     )
-    emails = select(func.count()).where(
-        EmailContact.account_id == account_id,
-        EmailContact.contact_id == gone,
-        EmailContact.email_id.not_in(there),
+    emails = (
+        select(func.count(Email.id))
+        .join(EmailContact, EmailContact.email_id == Email.id)
+        .where(
+            visible(viewer),
+            Email.account_id == account_id,
+            EmailContact.account_id == account_id,
+            EmailContact.contact_id == gone,
+            Email.id.not_in(there),
+        )
     )
     deals = select(func.count()).where(
         DealContact.account_id == account_id, DealContact.contact_id == gone

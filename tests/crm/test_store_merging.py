@@ -4,6 +4,7 @@ import pytest
 
 from crm.store import companies, contacts, deals, enrolments, merging
 from crm.store.contacts import NoSuchContact
+from crm.store.visibility import Viewer
 from crm.tables import Contact, EmailContact, MergedContact
 from tests.crm.store_world import ZOE, message_id
 
@@ -80,7 +81,7 @@ def test_deals_and_a_company_come_along_but_one_s_own_company_stays(world, peopl
         for name, people in (("Big", [pia, zoe]), ("Small", [pia])):
             deals.add(conn, world.account, name, people, world.now)
     with world.database.read() as conn:
-        moves = merging.preview(conn, world.account, zoe, pia)
+        moves = merging.preview(conn, Viewer(world.account, sees_all=True), zoe, pia)
     assert (moves.addresses, moves.emails, moves.deals, moves.company) == ((PIA,), 1, 2, "First")
     merge(world, zoe, pia)
     merge(world, zoe, joe)

@@ -26,6 +26,8 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "contacts": lambda _: "/contacts",
     "contacts-none": lambda _: "/contacts?q=nobody",
     "new-contact": lambda _: "/contacts/new",
+    "merge-with": lambda ids: f"/contacts/{ids['maria']}/merge?q=joe",
+    "merge": lambda ids: f"/contacts/{ids['maria']}/merge?other={ids['joe']}",
     "companies": lambda _: "/companies",
     "companies-none": lambda _: "/companies?q=nobody",
     "company": lambda ids: f"/companies/{ids['globex']}",
