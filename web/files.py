@@ -16,6 +16,7 @@ from crm.rules.registry import BY_ID
 from crm.store import contacts, files
 from crm.store.files import ContactFile, FileRow
 from crm.store.paging import Page, WrongCursor
+from crm.store.visibility import Viewer
 from crm.text import safe_name
 from infra.blobs import NoSuchBlob, Unavailable
 from web.parts import parts
@@ -75,12 +76,17 @@ def pictures(attached: tuple[FileRow, ...]) -> dict[str, str]:
 
 def download(email_id: int, file_id: int) -> Response:
     """A file, for whoever may see its e-mail."""
+    return streamed(me().viewer, email_id, file_id)
+
+
+def streamed(viewer: Viewer, email_id: int, file_id: int) -> Response:
+    """A file as a download, read as it is sent; 404 where the viewer may not see it."""
     here = parts()
     with here.database.read() as conn:
-        file = files.file(conn, me().viewer, email_id, file_id)
+        file = files.file(conn, viewer, email_id, file_id)
     if file is None or not file.is_kept:
         abort(404)
-    pieces = here.blobs.open(me().account_id, file.digest)
+    pieces = here.blobs.open(viewer.account_id, file.digest)
     try:
         first = next(pieces, b"")
     except NoSuchBlob:

@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 
 from crm.addresses import normalise
 from crm.database import Connection
-from crm.store import contacts, removal
+from crm.store import contacts, merging, removal
 from crm.store.contacts import AddressOfAnother, ContactRow, NoSuchContact, NotAnAddress
 from crm.store.paging import Page, WrongCursor
 from web.api import lists
@@ -47,6 +47,12 @@ class ChangedContactSchema(ma.Schema):
     company_id = ma.fields.Integer(allow_none=True)
 
 
+class MergeSchema(ma.Schema):
+    contact_id = ma.fields.Integer(
+        required=True, metadata={"description": "the contact that ends; its id leads to this one"}
+    )
+
+
 class Search(Window):
     email = ma.fields.String(load_default="", metadata={"description": "exactly this address"})
     q = ma.fields.String(load_default="", metadata={"description": "part of a name or an address"})
@@ -63,9 +69,12 @@ def shape(row: ContactRow) -> dict[str, Any]:
 
 
 def found(contact_id: int) -> ContactRow:
-    """The contact. Raises Problem 404."""
+    """The contact. Raises Problem 404; where it was merged, the problem names the other one."""
     with parts().database.read() as conn:
         row = contacts.contact(conn, caller().account_id, contact_id)
+        other = merging.merged_into(conn, caller().account_id, contact_id)
+    if row is None and other is not None:
+        raise Problem(404, "This contact was merged into another one.", contact_id=other)
     if row is None:
         raise Problem(404, "There is no such contact.")
     return row
@@ -112,6 +121,19 @@ class Contact(MethodView):
         """Remove a contact, and the logged e-mails that then stand on nobody's timeline."""
         with _explained(), parts().database.begin() as conn:
             removal.remove_contact(conn, caller().account_id, contact_id)
+
+
+@blueprint.route("/<int:contact_id>/merge")
+class Merge(MethodView):
+    @blueprint.arguments(MergeSchema)
+    @blueprint.response(200, ContactSchema)
+    def post(self, other: dict[str, Any], contact_id: int) -> dict[str, Any]:
+        """Make one contact of two: this one gets all that the other has."""
+        here, account_id = parts(), caller().account_id
+        with _explained(), here.database.begin() as conn:
+            done = merging.merge(conn, account_id, contact_id, other["contact_id"], here.clock())
+        here.ring(*done.woken)
+        return shape(found(contact_id))
 
 
 def _search(search: dict[str, Any]) -> Page[ContactRow]:

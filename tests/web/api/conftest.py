@@ -28,6 +28,10 @@ class Program:
     def get(self, path: str, status: int = 200, **query: Any) -> Any:
         return self.ask("GET", path, status, query_string=query)
 
+    def raw(self, path: str) -> Any:
+        """The answer of a path that gives no JSON."""
+        return self.http.get(f"/api/v1{path}", headers=self.head)
+
     def post(self, path: str, status: int = 200, **body: Any) -> Any:
         return self.ask("POST", path, status, json=body)
 

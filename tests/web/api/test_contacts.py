@@ -109,3 +109,16 @@ def test_a_removed_contact_takes_the_mail_along_that_nobody_else_has(program, co
         threads = conn.exec_driver_sql("SELECT subject FROM thread").scalars().all()
     assert subjects == threads == ["Both"]
     assert program.get(f"/contacts/{bob}")["name"] == "Bob"
+
+
+def test_two_contacts_become_one_and_the_old_id_leads_there(program, company):
+    maria = company.contact("Maria Rossi", "maria@globex.test")
+    twin = company.contact("M. Rossi", "m.rossi@globex.test")
+
+    merged = program.post(f"/contacts/{maria}/merge", contact_id=twin)
+
+    assert merged["name"] == "Maria Rossi"
+    assert merged["emails"] == ["maria@globex.test", "m.rossi@globex.test"]
+    assert program.get(f"/contacts/{twin}", 404)["contact_id"] == maria
+    assert program.post(f"/contacts/{maria}/merge", contact_id=twin) == merged
+    program.post(f"/contacts/{maria}/merge", 404, contact_id=77)
