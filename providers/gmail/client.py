@@ -40,7 +40,10 @@ class GmailClient:
         self._api = api(settings.gmail_api_url)
         self._http = authorized(access)
         self._streams = Streams(access, clock)
-        self._leaves: tuple[str, dict[str, Leaf]] = ("", {})  # of the message last asked for a file
+        self._leaves: tuple[str, dict[str, Leaf]] = (
+            "",
+            {},
+        )  # of the message last read that has files
         self._topic = settings.google_pubsub_topic
         self._page_size = page_size
         self._clock = clock
@@ -96,7 +99,10 @@ class GmailClient:
         answer = self._run(self._api.full(ref.id), About.MESSAGE)
         names = self._labels_of([answer])
         fetch = partial(self._attachment, ref.id)
-        return message_of(answer, self._named(answer, names), fetch)
+        read = message_of(answer, self._named(answer, names), fetch)
+        if read.attachments:  # their bytes may be asked for next
+            self._leaves = (ref.id, leaves_of(answer))
+        return read
 
     def attachment(self, ref: Ref, part: str) -> Generator[bytes]:
         """By the part's number: the ids that Gmail gives to files change from answer to answer."""
