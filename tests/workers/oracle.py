@@ -5,7 +5,7 @@ the thread of the nearest logged e-mail that it refers to.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from crm.identity import same_message
@@ -25,6 +25,7 @@ from crm.rules.facts import visible_recipients
 from crm.subjects import base_subject
 
 ALWAYS = (Period(datetime(2000, 1, 1, tzinfo=UTC)),)
+TICKS = ("sent-bcc", "sent-label")
 UNSEEN = (Place.JUNK, Place.TRASH, Place.DRAFT, Place.ELSEWHERE)
 
 
@@ -175,8 +176,6 @@ def _bare(world: World, copy: Copy) -> Context:
 def _context(
     world: World, contacts: dict[str, int], copy: Copy, groups: Sequence[_Group]
 ) -> Context:
-    from dataclasses import replace
-
     parent = _nearest(copy.headers, groups)
     roots = {}
     if parent and parent.root:
@@ -185,7 +184,26 @@ def _context(
         subject = base_subject(root.headers.subject)
         found = Root(1, root.user, False, subject, frozenset(to))
         roots = dict.fromkeys(copy.headers.answers, found)
-    return replace(_bare(world, copy), contacts=contacts, roots=roots)
+    known = replace(_bare(world, copy), contacts=contacts, roots=roots)
+    return replace(known, answered=_answered(world, contacts, copy, groups))
+
+
+def _answered(
+    world: World, contacts: dict[str, int], copy: Copy, groups: Sequence[_Group]
+) -> dict[str, frozenset[str]]:
+    """The subjects under which ticked e-mails of the user answer this message directly. Whether they
+    are logged depends on no thread."""
+    name = copy.headers.message_id
+    subjects = {
+        base_subject(each.headers.subject)
+        for group in groups
+        for each in group.copies
+        if each.user == copy.user
+        and each.headers.place is Place.SENT
+        and each.headers.answers[:1] == (name,)
+        and decide(each.headers, replace(_bare(world, each), contacts=contacts)).rule in TICKS
+    }
+    return {name: frozenset(subjects)} if subjects else {}
 
 
 def _entry(group: _Group, contacts: dict[str, int]) -> Entry:

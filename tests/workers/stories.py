@@ -26,6 +26,7 @@ WIDER = (
     "subject_changes_allowed",
     "log_unknown_sender",
     "log_own_replies",
+    "log_parent",
 )
 
 
