@@ -6,10 +6,10 @@ from typing import Any
 from crm.model import Place, Ref
 from providers.client import Item
 
-_PLACES = (
-    (frozenset({"TRASH"}), Place.TRASH),
-    (frozenset({"SPAM"}), Place.JUNK),
+_PLACES = (  # in the order of the rules
     (frozenset({"DRAFT", "CHAT", "SCHEDULED"}), Place.DRAFT),
+    (frozenset({"SPAM"}), Place.JUNK),
+    (frozenset({"TRASH"}), Place.TRASH),
     (frozenset({"SENT"}), Place.SENT),
 )
 _ADDED = frozenset({"INBOX", "SENT", "SPAM", "TRASH"})  # system labels whose coming matters

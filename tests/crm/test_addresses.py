@@ -37,6 +37,7 @@ def _forgotten():
         ("cleo@BÜCHER.example", "cleo@xn--bcher-kva.example"),
         ("cleo@bücher。example", "cleo@xn--bcher-kva.example"),
         ("cleo@faß.example", "cleo@xn--fa-hia.example"),
+        ("cleo@FAß.example", "cleo@xn--fa-hia.example"),
         ("i@❤.ws", "i@xn--qei.ws"),
         ("i@Ｉ❤.shop.ws", "i@xn--i-7iq.shop.ws"),
         ("cleo.@globex.test", "cleo@globex.test"),

@@ -77,3 +77,9 @@ def test_a_body_is_cut_between_characters():
 def test_every_state_that_says_why_a_file_is_missing_is_a_rule():
     ids = {rule.id for rule in RULES} - {"view-entire"}
     assert ids == {each.value for each in FileState} - {"waiting", "stored", "link"}
+
+
+def test_a_body_that_no_charset_can_hold_is_cut_all_the_same():
+    assert shown("a\ud800b") == "a?b"
+    assert is_long("\ud800" * (CUT + 1))
+    assert not is_long("\ud800" * CUT)

@@ -34,7 +34,7 @@ def refs(*records):
         (("SCHEDULED",), Place.DRAFT),
         (("SPAM", "UNREAD"), Place.JUNK),
         (("TRASH", "SENT"), Place.TRASH),
-        (("TRASH", "DRAFT"), Place.TRASH),
+        (("TRASH", "DRAFT"), Place.DRAFT),
     ],
 )
 def test_labels_tell_the_place(labels, place):
