@@ -82,8 +82,9 @@ def test_an_email_that_another_copy_lets_in_does_not_count(world, in_bens_mailbo
     done = world.settle(ben, logged(world, 1, "any_connected_user"))
     assert preview(world) == {"any_connected_user": Preview(fewer=1)}
     (email_id,) = done.email_ids
-    headers = world.reply(1, None).message.headers
-    copy = Seen(headers, email_id) if in_bens_mailbox == "seen" else refused(world, 1)
+    reply = world.reply(1, None)
+    seen = Seen(reply.message.headers, email_id, reply.verdict)
+    copy = seen if in_bens_mailbox == "seen" else refused(world, 1)
     world.settle(ana, copy)
     still = {} if in_bens_mailbox == "seen" else {"any_connected_user": Preview(fewer=1)}
     assert preview(world) == still
