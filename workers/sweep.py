@@ -2,7 +2,8 @@
 
 They come from e-mails, contacts and accounts that were deleted, and from workers that were killed
 after they had put a file and before they had said whose it is. What is younger than a day may be
-such a file on its way.
+such a file on its way. Files that wait to be read where no mailbox has a copy of their e-mail any
+more are given up.
 """
 
 from collections import defaultdict
@@ -10,8 +11,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from crm.database import alone
+from crm.model import FileState
 from crm.store import files
 from infra.metrics import counter
+from workers.files import FILES
 from workers.runtime import Runtime
 
 SWEPT = counter("replylog_files_swept_total", "Kept files that no e-mail named any more")
@@ -22,6 +25,8 @@ AT_ONCE = 20  # deletions while an account's other writers wait
 
 def sweep(running: Runtime) -> Iterator[int]:
     """Delete what nobody names, some at a time; how many files that were."""
+    with running.database.begin() as conn:
+        FILES.labels(FileState.UNAVAILABLE).inc(files.end_forsaken(conn))
     before = running.clock() - OLD
     running.blobs.tidy(before)
     for some in running.blobs.listing():

@@ -87,6 +87,7 @@ _ROW = (
     Table.state,
     Table.digest,
 )
+_UNREAD = (FileState.WAITING, FileState.PENDING)
 _MAILBOX: BindParameter[int] = bindparam("mailbox")
 _EARLIER = aliased(Sighting)
 _READ_ELSEWHERE = (
@@ -231,10 +232,9 @@ def replace(
 ) -> None:
     """Put the files that a message has now in the place of those of its e-mail that are not read
     yet. What is settled of a file that it had before stays as it is."""
-    unread = (FileState.WAITING, FileState.PENDING)
     account_id, email_id = due_file.account_id, due_file.email_id
     theirs = (Table.account_id == account_id, Table.email_id == email_id)
-    conn.execute(delete(Table).where(*theirs, Table.state.in_(unread)))
+    conn.execute(delete(Table).where(*theirs, Table.state.in_(_UNREAD)))
     settled = {
         (row.filename, row.content_type, row.content_id): row.part
         for row in conn.execute(
@@ -348,6 +348,18 @@ def _names(conn: Connection, account_id: int, email_ids: Sequence[int]) -> dict[
         )
         found.update((email_id, name) for email_id, name in conn.execute(query))
     return found
+
+
+def end_forsaken(conn: Connection) -> int:
+    """Give up files, in any account, whose e-mail has no copy in a mailbox any more; how many."""
+    copies = select(Sighting.id).where(Sighting.email_id == Table.email_id).exists()
+    ended = conn.execute(
+        update(Table)
+        .where(Table.state.in_(_UNREAD), ~copies)
+        .values({"state": FileState.UNAVAILABLE, "next_at": None})
+        .execution_options(all_accounts="the sweep serves every account")
+    )
+    return ended.rowcount
 
 
 def named(conn: Connection, account_id: int, digests: Collection[str]) -> set[str]:

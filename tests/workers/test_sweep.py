@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from crm.store import contacts, mailboxes
 from crm.store.removal import remove_contact
-from crm.tables import EmailAttachment
+from crm.tables import EmailAttachment, Sighting
 from infra.blobs import Blobs
 from infra.settings import Settings
+from providers.client import Retry
 from tests.workers.conftest import Office
 from tests.workers.desk import MARIA, Desk
 from workers.sweep import OLD, sweep
@@ -83,6 +85,19 @@ def test_a_file_of_two_e_mails_stays_with_the_other_one(real_time):
     age(office, 2 * OLD)
     assert swept(office) == 0
     assert desk.kept() == [b"same"]
+
+
+def test_a_file_of_which_no_mailbox_has_a_copy_any_more_is_given_up(real_time):
+    desk, office = real_time, real_time.office
+    office.boxes[desk.ana].refuse(Retry(), 1, "attachment")
+    desk.answer(b"x")
+    desk.sync()
+    swept(office)
+    assert desk.states() == ["waiting"]
+    with office.database.begin() as conn:
+        conn.execute(delete(Sighting).where(Sighting.account_id == office.account_id))
+    swept(office)
+    assert desk.states() == ["attachment-unavailable"]
 
 
 def test_the_timetable_sweeps_once_a_day_whoever_leads(real_time):
