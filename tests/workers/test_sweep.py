@@ -87,8 +87,8 @@ def test_a_file_of_two_e_mails_stays_with_the_other_one(real_time):
     assert desk.kept() == [b"same"]
 
 
-def test_a_file_of_which_no_mailbox_has_a_copy_any_more_is_given_up(real_time):
-    desk, office = real_time, real_time.office
+def test_a_file_of_which_no_mailbox_has_a_copy_any_more_is_given_up(office: Office):
+    desk = Desk(office)
     office.boxes[desk.ana].refuse(Retry(), 1, "attachment")
     desk.answer(b"x")
     desk.sync()
