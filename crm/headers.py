@@ -14,6 +14,7 @@ from crm.times import utc
 
 _COMMENT = re.compile(r"\([^()]*\)")
 _LONGEST_DATE = 200
+_LONGEST_RESULT = 10_000
 _MOST_RESULTS = 20  # Authentication-Results that are kept; the topmost counts
 
 
@@ -61,7 +62,9 @@ def read_headers(
         labels=frozenset(clean(label) for label in labels),
         folder=folder,
         signs=_signs(fields),
-        authentication=tuple(fields.get("authentication-results", ())[:_MOST_RESULTS]),
+        authentication=tuple(
+            map(_result, fields.get("authentication-results", ())[:_MOST_RESULTS])
+        ),
     )
 
 
@@ -95,6 +98,10 @@ def _sender(fields: dict[str, list[str]]) -> Address:
         if found:
             return found[0]
     return Address("", one_line(decode_words(one_line(_first(fields, "from")))))
+
+
+def _result(value: str) -> str:
+    return one_line(value[:_LONGEST_RESULT])
 
 
 def _signs(fields: dict[str, list[str]]) -> AutomaticSigns:

@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from crm.authentication import authentic, authserv_id
-from crm.model import Address, Context, MailboxKind, NeverLog, Original, Place, Switches, Verdict
+from crm.messages import parse
+from crm.model import (
+    Address,
+    Context,
+    MailboxKind,
+    NeverLog,
+    Original,
+    Place,
+    Ref,
+    Switches,
+    Verdict,
+)
 from crm.rules import team as team_rules
 from crm.rules.decide import decide, explain, refuse_by_place
 from crm.rules.forwarded import decide_original
@@ -22,6 +33,7 @@ from tests.crm.test_rules import (
     DORA,
     EVE,
     MAIL,
+    NOON,
     ROOT,
     STRANGER,
     Case,
@@ -35,6 +47,7 @@ from tests.crm.test_rules import (
 from tests.crm.test_rules import (
     sent as base_sent,
 )
+from tests.providers.mail import AUTHENTICATED
 
 CONTEXT = replace(
     PERSONAL,
@@ -307,6 +320,15 @@ def test_a_message_is_authentic_by(results, expected):
     headers = replace(BEN_S, authentication=results)
     assert authentic(headers, ["MX.acme.test"]) is expected
     assert authentic(headers, []) is False
+
+
+def test_of_several_headers_in_a_message_the_topmost_counts():
+    headers = parse(AUTHENTICATED, Ref("m1"), Place.FOLLOWED, NOON).headers
+
+    assert [each.partition(";")[0] for each in headers.authentication] == ["mx.acme.test"] * 2
+    assert authentic(headers, ["mx.acme.test"])
+    upside_down = replace(headers, authentication=headers.authentication[::-1])
+    assert not authentic(upside_down, ["mx.acme.test"])
 
 
 def test_a_header_names_its_server_first():

@@ -2,6 +2,7 @@
 
 import base64
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -79,18 +80,25 @@ def provider(request: pytest.FixtureRequest, installed: Installed) -> Provider:
     return given
 
 
-def test_a_refused_reply_is_logged_by_forwarding_it(
-    provider: Provider, installed: Installed
-) -> None:
+@pytest.fixture
+def account(provider: Provider, installed: Installed) -> Iterator[Account]:
     account = Account(installed.settings, provider.address)
+    yield account
+    account.database.close()
+
+
+def test_a_refused_reply_is_logged_by_forwarding_it(
+    provider: Provider, account: Account, installed: Installed
+) -> None:
     send = {"from": provider.address, "subject": f"Offer for {provider.stranger}"}
     root = installed.world.post("send", **send, to=story.MARIA, text="Look.", bcc=story.BCC)
     assert account.comes(provider.address, "sent-bcc")
     reply = story.mail(
         provider.stranger, provider.address, root["message_id"], f"Re: {send['subject']}", "Me too!"
     )
+    time.sleep(story.PACE)
     arrived = installed.world.post("mail", **reply)
-    assert account.comes(provider.stranger, "unknown-sender")
+    assert account.comes(provider.stranger, "unknown-sender"), account.rules()
 
     time.sleep(story.PACE)
     head = f"From: Y <{provider.stranger}>\nDate: Mon, 2 Mar 2026 at 09:31\nTo: {provider.address}"
@@ -104,14 +112,15 @@ def test_a_refused_reply_is_logged_by_forwarding_it(
     }
     installed.world.post("send", **send, to=FORWARDING, text=text, **answered)
 
-    assert account.comes(provider.stranger, "forwarded")
+    assert account.comes(provider.stranger, "forwarded"), account.rules()
     assert account.comes(provider.stranger, "duplicate")  # the reply itself is the same e-mail
     entries = on_timeline(account, provider.stranger)
     assert [(each.direction, each.sender) for each in entries] == [("forwarded", provider.stranger)]
 
 
-def test_an_attached_message_is_logged_too(provider: Provider, installed: Installed) -> None:
-    account = Account(installed.settings, provider.address)
+def test_an_attached_message_is_logged_too(
+    provider: Provider, account: Account, installed: Installed
+) -> None:
     sender = f"attached-{provider.stranger}"
     lines = [
         f"From: {sender}",
@@ -125,6 +134,7 @@ def test_an_attached_message_is_logged_too(provider: Provider, installed: Instal
         "mime": "message/rfc822",
         "content": base64.b64encode(raw).decode(),
     }
+    time.sleep(story.PACE)
     installed.world.post(
         "send",
         **{"from": provider.address, "subject": "for the log", "text": "See below."},

@@ -320,6 +320,21 @@ X-Autorespond: I got your mail
 Thank you.
 """)
 
+AUTHENTICATED = crlf("""
+Authentication-Results: mx.acme.test;
+       dkim=pass header.i=@acme.test header.s=x;
+       dmarc=pass (p=NONE sp=QUARANTINE dis=NONE) header.from=acme.test
+Received: from mail.acme.test by mx.acme.test; Mon, 02 Mar 2026 08:59:01 +0000
+Authentication-Results: mx.acme.test; dmarc=fail header.from=acme.test
+From: ben@acme.test
+To: cleo@globex.test
+Subject: Quote
+Date: Mon, 02 Mar 2026 08:59:00 +0000
+Message-ID: <authenticated-1@acme.test>
+
+Here it is.
+""")
+
 SAMPLES = {
     "plain": PLAIN,
     "encoded headers": ENCODED_HEADERS,
@@ -334,5 +349,6 @@ SAMPLES = {
     "on behalf": ON_BEHALF,
     "automatic reply": AUTOMATIC,
     "autorespond": X_AUTORESPOND,
+    "authenticated": AUTHENTICATED,
     "bare": BARE,
 }
