@@ -4,7 +4,7 @@ from flask import Response, abort, flash, redirect, render_template, request, ur
 from werkzeug.wrappers import Response as AnyResponse
 
 from crm.addresses import normalise
-from crm.store import companies, contacts, deals, mailboxes, timeline
+from crm.store import companies, contacts, deals, journal, mailboxes, timeline
 from crm.store.contacts import Added, AddressOfAnother, NoSuchContact, NotAnAddress
 from crm.store.timeline import On
 from web import merging, timelines
@@ -41,11 +41,15 @@ def page(contact_id: int) -> str:
     with parts().database.read() as conn:
         theirs = deals.of_contact(conn, me().account_id, contact_id)
         own = [each for each in mailboxes.list_mailboxes(conn, me().account_id) if me().owns(each)]
+        refused = journal.refused_of(
+            conn, me().account_id, [each.id for each in own], contact.addresses
+        )
     return render_template(
         "contact.html",
         contact=contact,
         deals=theirs,
         own=own,
+        refused=refused,
         address=normalise(request.args.get("address", "")),
         timeline=timelines.read(On.CONTACT, contact_id),
     )

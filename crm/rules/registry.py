@@ -77,8 +77,7 @@ _INCOMING = (
             "It arrived on {received}, while the mailbox was not connected.",
             "It arrived on {received}, while the mailbox was connected.",
         ),
-        remedy="Keep the mailbox connected. What arrived meanwhile can be logged by answering it "
-        "with Log ticked.",
+        remedy="Forward it to log it now. Keep the mailbox connected for what comes next.",
     ),
     _refusal(
         incoming.automatic,
@@ -109,9 +108,10 @@ _INCOMING = (
         summary="It answers no e-mail: it has neither In-Reply-To nor References.",
         told=(
             "It answers no e-mail: it has neither In-Reply-To nor References.",
-            "It names {answers} earlier message(s), or is logged without.",
+            "It refers to {answers}, or is logged without.",
         ),
-        remedy="Answer it and tick Log: the thread is logged from your answer on.",
+        remedy="Forward it to log it. Or answer it and tick Log: the thread is logged from your "
+        "answer on.",
         switches=("log_all_known", "log_parent", "subject_changes_allowed"),
     ),
     _refusal(
@@ -119,11 +119,11 @@ _INCOMING = (
         "Unknown thread",
         summary="It answers an e-mail that is not logged.",
         told=(
-            "None of the {answers} message(s) it refers to is a logged e-mail.",
+            "It refers to {answers}, of which none is a logged e-mail.",
             "It belongs to a logged thread, or is logged without.",
         ),
-        remedy="Tick Log (label or BCC address) on the e-mail it answers: within 30 days the reply "
-        "follows by itself. Or tick Log on your next answer.",
+        remedy="Tick Log (label or BCC address) on the e-mail it answers: within 30 days the "
+        "reply follows by itself. Or forward it to log it.",
         switches=("log_all_known", "log_parent", "subject_changes_allowed"),
     ),
     _refusal(
@@ -134,7 +134,7 @@ _INCOMING = (
             "A team mailbox began the thread; a personal mailbox cannot take it over.",
             "No team mailbox began the thread.",
         ),
-        remedy="Ask the contact to answer to the team's address.",
+        remedy="Forward it to log it, or ask the contact to answer to the team's address.",
     ),
     _refusal(
         incoming.not_owner,
@@ -144,8 +144,8 @@ _INCOMING = (
             "It did not arrive in a mailbox of the user who began the thread.",
             "The thread was begun by this mailbox's user, or any user's mailbox will do.",
         ),
-        remedy="Have the colleague who began the thread among the recipients, with a connected "
-        "mailbox.",
+        remedy="Forward it to log it, or ask the sender to write to the colleague who began the "
+        "thread as well.",
         switches=("any_connected_user",),
     ),
     _refusal(
@@ -156,7 +156,8 @@ _INCOMING = (
             "Its subject “{subject}” is not the thread's subject “{root_subject}”.",
             "Its subject “{subject}” is the thread's, or need not be.",
         ),
-        remedy="Answer it and tick Log: a new thread begins with your answer.",
+        remedy="Forward it to log it. Or answer it and tick Log: a new thread begins with your "
+        "answer.",
         switches=("subject_changes_allowed",),
     ),
     _refusal(

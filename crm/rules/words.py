@@ -34,11 +34,15 @@ def values(headers: Headers, context: Context) -> Mapping[str, str]:
         "kind": _KINDS[kind(headers)],
         "subject": base_subject(headers.subject),
         "root_subject": root.base_subject if root else "",
-        "answers": str(len(headers.answers)),
+        "answers": _counted(len(headers.answers)),
         "bcc": context.bcc_address or "(none)",
         "label": context.log_label,
         "forwarding": context.forwarding_address or "(none)",
     }
+
+
+def _counted(number: int) -> str:
+    return "1 earlier message" if number == 1 else f"{number or 'no'} earlier messages"
 
 
 def _listed(addresses: Iterable[str]) -> str:

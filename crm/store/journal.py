@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
 
+from crm.model import VerdictKind
 from crm.store import paging, sql
 from crm.store.paging import Page
 from crm.tables import JournalRow, PendingMessage
@@ -172,6 +173,20 @@ def counts(
         .order_by(day, table.mailbox_id, table.verdict, table.rule)
     )
     return [Count(*row) for row in conn.execute(query)]
+
+
+def refused_of(
+    conn: Connection, account_id: int, mailbox_ids: Collection[int], addresses: Collection[str]
+) -> int:
+    """How many messages from these addresses the mailboxes brought that were not logged."""
+    table = JournalRow
+    query = select(func.count()).where(
+        table.account_id == account_id,
+        table.mailbox_id.in_(sorted(mailbox_ids)),
+        table.sender.in_(sorted(addresses)),
+        table.verdict == VerdictKind.REFUSED,
+    )
+    return conn.scalar(query) or 0
 
 
 def given_up(conn: Connection, account_id: int) -> dict[int, int]:

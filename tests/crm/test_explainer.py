@@ -86,7 +86,7 @@ def test_an_answer_would_be_logged_on_its_senders_timeline(world, ask):
         ({"From": "eve@x.test"}, "unknown-sender", "eve@x.test"),
         ({"Subject": "Invoice 7"}, "subject-changed", "“invoice 7”"),
         ({"In-Reply-To": None}, "not-a-reply", "answers no"),
-        ({"In-Reply-To": "<lost@acme.test>"}, "unknown-thread", "is a logged e-mail"),
+        ({"In-Reply-To": "<lost@acme.test>"}, "unknown-thread", "of which none is a logged e-mail"),
         ({"Received": "by x; Mon, 2 Mar 2020 09:00:00 +0000"}, "disconnected", "2 March 2020"),
         ({"From": ANA, "In-Reply-To": None}, "not-ticked", "Log to CRM"),
     ],

@@ -6,6 +6,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from argon2 import PasswordHasher
+from sqlalchemy import delete
 
 from crm import kinds, messages
 from crm.database import Database
@@ -17,6 +18,7 @@ from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
 from crm.store.mailboxes import Mailbox
 from crm.store.outcomes import Logged, Refused
+from crm.tables import PendingMessage
 from infra.secrets import Secrets
 from tests.crm.store_world import World, a_token
 
@@ -122,6 +124,8 @@ class Company:
                 else Refused(ref, where, whole.headers, verdict.rule, turned)
             )
             done = settle.commit(conn, run, [outcome], at)
+            # What is to be looked at again because of it would be decided as before.
+            conn.execute(delete(PendingMessage).where(PendingMessage.account_id == self.account))
             mailboxes.release(conn, box, run.lease, self.now, self.now + timedelta(hours=1))
         return done.email_ids[0] if done.email_ids else None
 

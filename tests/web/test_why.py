@@ -106,6 +106,14 @@ def test_the_journal_is_narrowed_by(ana, told, query, shown, hidden):
     assert hidden not in text
 
 
+def test_a_contacts_page_leads_to_what_was_not_logged_of_them(ana, company, told):
+    text = ana.get(f"/contacts/{told['maria']}").text
+    assert "1 message of this person was not logged" in text
+    path = re.search(r'href="(/why\?sender=maria[^"]+)"', text)[1].replace("&amp;", "&")
+    assert "Maria Rossi changed the subject" in ana.get(path).text
+    assert "left out no message" in ana.get(f"/contacts/{told['joe']}").text
+
+
 def test_own_mailboxes_are_shown_together_and_colleagues_are_not(ana, ben, company, told):
     refuse(company, "not-owner", "zed@z.test", BEN)
     assert "zed@z.test" in ben.get("/why").text
