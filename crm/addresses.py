@@ -162,7 +162,7 @@ def _cut(value: str) -> Iterator[Address]:
         address = normalise(text) or normalise(text.split()[-1] if text.strip() else "")
         if address:
             name = name or text.rpartition(" ")[0]
-            yield Address(address, _name(f"{before}, {name}" if before else name))
+            yield Address(address, _name(f"{before}, {name}"))
         before = "" if address or name or "@" in text else text
 
 
