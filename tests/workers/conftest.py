@@ -1,8 +1,9 @@
 """An office to work in: an account, people, mailboxes in memory, a real database and Redis."""
 
 import itertools
+import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -183,6 +184,36 @@ class Office:
 @pytest.fixture
 def blobs(tmp_path: Path) -> Blobs:
     return Blobs(Settings(var=tmp_path / "var"))
+
+
+@dataclass
+class Disk:
+    """An SQLite file that is put back to what it was again and again. The engine stays: it knows
+    the statements by then, which takes longer than to run them."""
+
+    database: Database
+    path: Path
+    kept: Path
+
+    def keep(self) -> None:
+        """Remember the file as it is now."""
+        self.database.close()
+        shutil.copyfile(self.path, self.kept)
+
+    def restore(self) -> None:
+        self.database.close()
+        shutil.copyfile(self.kept, self.path)
+
+
+@pytest.fixture
+def disk(_sqlite_template: Path, tmp_path: Path) -> Iterator[Disk]:
+    """A migrated, empty SQLite file, and what brings it back."""
+    path = tmp_path / "disk.sqlite3"
+    shutil.copyfile(_sqlite_template, path)
+    found = Disk(Database(f"sqlite:///{path}"), path, tmp_path / "kept.sqlite3")
+    found.keep()
+    yield found
+    found.database.close()
 
 
 @pytest.fixture

@@ -5,18 +5,17 @@ same; `pytest --hypothesis-profile=long tests/workers/test_order_property.py` as
 patience for, and new ones.
 """
 
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm.database import Database
 from infra.secrets import Secrets
 from tests.workers import stage
+from tests.workers.conftest import Disk
 from tests.workers.oracle import oracle
 from tests.workers.stage import Stage
 from tests.workers.stories import Story, stories
@@ -27,27 +26,15 @@ EXAMPLES = settings.default.max_examples if settings.default.max_examples > 100 
 
 
 @pytest.fixture
-def stages(
-    _sqlite_template: Path, tmp_path: Path, redis: Any, secrets: Secrets, now: Any
-) -> Iterator[Callable[[Story], Stage]]:
-    """Makes stages for stories, each on a fresh database."""
-    path = tmp_path / "stage.sqlite3"
-    opened: list[Database] = []
+def stages(disk: Disk, redis: Any, secrets: Secrets, now: datetime) -> Callable[[Story], Stage]:
+    """Makes stages for stories; each clears away the one before."""
 
     def make(story: Story) -> Stage:
-        for database in opened:
-            database.close()
-        opened.clear()
-        for old in tmp_path.glob("stage.sqlite3*"):
-            old.unlink()
-        shutil.copyfile(_sqlite_template, path)
+        disk.restore()
         redis.flushall()
-        opened.append(Database(f"sqlite:///{path}"))
-        return Stage(opened[0], Queue(redis), secrets, now, story)
+        return Stage(disk.database, Queue(redis), secrets, now, story)
 
-    yield make
-    for database in opened:
-        database.close()
+    return make
 
 
 @settings(max_examples=EXAMPLES)
