@@ -49,6 +49,7 @@ def merge(contact_id: int) -> Response:
 
 def remove_address(contact_id: int) -> Response:
     """Take an address away; the e-mails that only it brought leave the timeline."""
+    existing(contact_id)
     address = normalise(request.form.get("address", ""))
     with parts().database.begin() as conn:
         contacts.remove_address(conn, me().account_id, contact_id, address)
