@@ -19,7 +19,7 @@ def page() -> str:
     with parts().database.read() as conn:
         people = accounts.users(conn, me().account_id)
         found = teams.teams(conn, me().account_id)
-    return render_template("settings_people.html", people=people, teams=found, roles=ROLES)
+    return render_template("settings/people.html", people=people, teams=found, roles=ROLES)
 
 
 def change(user_id: int) -> Response:

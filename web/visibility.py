@@ -26,7 +26,7 @@ def page() -> str:
     """Who sees what is logged from now on."""
     with parts().database.read() as conn:
         team = accounts.team_name(conn, me().account_id, me().user.team_id)
-    return render_template("settings_visibility.html", chosen=me().user.visibility, team=team)
+    return render_template("settings/visibility.html", chosen=me().user.visibility, team=team)
 
 
 def save() -> Response:
