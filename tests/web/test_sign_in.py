@@ -202,3 +202,7 @@ def test_sessions_of_an_older_key_still_count(company, make_app, web_settings):
     assert cookie is not None
     moved.http.set_cookie("replylog", cookie.value)
     assert moved.get("/contacts").status_code == 200
+
+
+def test_two_links_of_one_second_are_two(web_settings):
+    assert signin.link(web_settings, "ana@acme.test") != signin.link(web_settings, "ana@acme.test")
