@@ -16,7 +16,7 @@ MARIA, ALIAS = "maria@globex.test", "m.rossi@home.test"  # one person
 PIA = "pia@umbrella.test"  # becomes a contact sooner or later, in some stories
 LEA = "lea@bank.test"  # a contact, on a Never Log list in some stories
 ZOE = "zoe@stranger.test"
-OUTSIDE = (MARIA, MARIA, ALIAS, PIA, LEA, ZOE)
+OUTSIDE = (MARIA, MARIA, MARIA, ALIAS, PIA, LEA, ZOE)
 LABEL = "Log to CRM"
 WIDER = (
     "skip_automatic",
@@ -172,9 +172,11 @@ def _mails(draw: st.DrawFn, turn: int, before: list[Mail]) -> Mail:
         parent = draw(_parent(before, claims))
     chain: tuple[int, ...] = ()
     in_reply_to = None
+    subject = draw(st.sampled_from(("Offer", "Plan")))
     if parent is not None:
         said = next(each for each in before if each.claims == parent)
         chain = (*(each for each in said.references if each < claims), parent)
+        subject = said.subject if draw(st.integers(0, 4)) else f"Re: {subject}"
         style = draw(st.sampled_from(("both", "in-reply-to", "references", "last")))
         in_reply_to = parent if style != "references" else None
         chain = {"in-reply-to": (), "last": chain[-1:]}.get(style, chain)
@@ -185,18 +187,18 @@ def _mails(draw: st.DrawFn, turn: int, before: list[Mail]) -> Mail:
         sender,
         to[:split],
         to[split:],
-        ("Re: " if parent is not None else "") + draw(st.sampled_from(("Offer", "Offer", "Plan"))),
+        subject,
         in_reply_to,
         chain,
         automatic=not ours and draw(st.integers(0, 7)) == 0,
-        bcc=ours and draw(st.integers(0, 2)) < 2,
+        bcc=ours and draw(st.integers(0, 3)) < 3,
     )
 
 
 def _parent(before: list[Mail], until: int) -> st.SearchStrategy[int | None]:
     """What a message answers: one of the Message-IDs of earlier turns."""
     said = sorted({each.claims for each in before if each.claims < until})
-    return st.none() | st.sampled_from(said) if said else st.none()
+    return st.sampled_from((None, *said, *said, *said)) if said else st.none()
 
 
 @st.composite
