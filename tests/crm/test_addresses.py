@@ -137,6 +137,7 @@ def test_the_form_of_any_domain_is_its_own_form_and_ascii(text):
         ("not@@g.test, Cleo <c@g.test>", [("c@g.test", "Cleo")]),
         ("Team: Smith, Cleo <c@g.test>;", [("c@g.test", "Smith, Cleo")]),
         ("c@g.test, , d@g.test", [("c@g.test", ""), ("d@g.test", "")]),
+        ("Smith <bad>, Cleo <c@g.test>", [("c@g.test", "Cleo")]),
         ("Cleo <c@g.test>, Smith, D <d@g.test>", [("c@g.test", "Cleo"), ("d@g.test", "Smith, D")]),
         ("N" * 600 + " <c@g.test>", [("c@g.test", "N" * 512)]),
         ("J\udcfcrgen <j@g.test>", [("j@g.test", "Jürgen")]),
