@@ -15,7 +15,7 @@ An unknown person, message or folder answers 404, a wrong body 400: {"error": ".
 | GET switches, POST switches | name: value | what the reference calls unverified, and limits |
 | POST skew | seconds | the sandbox's clock runs that far ahead |
 | POST mail | from, to, cc, bcc, subject, text, html, attachments[{name, mime, content (base64) or size}], in_reply_to, references, headers, message_id, place, raw (base64) | deliver from anyone: message_id, ids |
-| POST send | as mail, and label | a person sends in the own mail program: message_id, id |
+| POST send | as mail (with raw: from), and label, withheld | a person sends in the own mail program (withheld: it reaches nobody yet): message_id, id |
 | POST reply | from, message_id or id, text, subject, all | a person answers a message of the own mailbox |
 | GET mailbox?address= | | messages and folders |
 | GET raw?address=&id= | | the message as bytes |
@@ -140,10 +140,14 @@ def _mail(world: World, body: Body) -> object:
 
 
 def _send(world: World, body: Body) -> object:
-    draft = draft_of(body, world)
-    person = world.person(mail.bare(draft.sender))
-    raw = mail.compose(draft, world.now())
-    found = person.backend.send(raw, body.get("label"))
+    if "raw" in body:
+        person, raw = world.person(body["from"]), base64.b64decode(body["raw"])
+    else:
+        draft = draft_of(body, world)
+        person = world.person(mail.bare(draft.sender))
+        raw = mail.compose(draft, world.now())
+    with world.withheld() if body.get("withheld") else nullcontext():
+        found = person.backend.send(raw, body.get("label"))
     return {"message_id": mail.message_id(raw), "id": found}
 
 

@@ -7,7 +7,8 @@ provider lies in a plain mailbox. Everything is in memory, guarded by one lock.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -182,6 +183,7 @@ class World:
         self.parts: dict[str, object] = {}  # a provider's own state, by the provider's name
         self.url = ""  # where the sandbox answers; set before the first request
         self.closing = threading.Event()  # background threads end when set
+        self._withheld = False
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.skew
@@ -217,8 +219,20 @@ class World:
         """Hand `raw` to each recipient who exists (Bcc already removed by the sender's provider);
         address -> provider's id of the copy. Unknown recipients are dropped, as the world does."""
         with self.lock:
+            if self._withheld:
+                return {}
             found = [self.people.get(a.lower()) for a in dict.fromkeys(recipients)]
             return {p.address: p.backend.receive(raw, place) for p in found if p}
+
+    @contextmanager
+    def withheld(self) -> Iterator[None]:
+        """Mail sent meanwhile reaches nobody: a server on its way holds it."""
+        with self.lock:
+            self._withheld = True
+            try:
+                yield
+            finally:
+                self._withheld = False
 
     def post(self, raw: bytes, place: str = "inbox") -> dict[str, str]:
         """Deliver to everybody named in To, Cc and Bcc, with Bcc removed as a sending server does."""

@@ -1,20 +1,19 @@
 """Plays a story in the real system, and reads what stands there in the end."""
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Protocol
 
 from sqlalchemy import select
 
-from crm.database import Database
 from crm.model import Place
 from crm.store import contacts, merging, never_log
 from crm.store import settings as account_settings
 from crm.tables import ContactAddress, Email, EmailContact, Sighting, Thread
-from infra.secrets import Secrets
+from providers.memory import MemoryMailbox
 from tests.workers.conftest import Office
 from tests.workers.oracle import Entry
 from tests.workers.stories import ANA, BOXES, LABEL, LEA, MARIA, Delivery, Event, Story
-from workers.queue import Queue
 
 # Which mailboxes are rung after an event, and how many seconds pass.
 PUSHES: tuple[tuple[tuple[str, ...], int], ...] = (
@@ -27,20 +26,72 @@ PUSHES: tuple[tuple[tuple[str, ...], int], ...] = (
 )
 
 
+class Post(Protocol):
+    """The mailboxes of a story, at some provider."""
+
+    def connect(self, box: str, user: str) -> int:
+        """Connect the mailbox with the address `box`; its id."""
+        ...
+
+    def deliver(self, delivery: Delivery) -> str:
+        """The provider's id of the copy."""
+        ...
+
+    def label(self, box: str, ref: str) -> None: ...
+
+    def rescue(self, box: str, ref: str) -> None:
+        """From Junk to the Inbox."""
+        ...
+
+    def touch(self, box: str, ref: str) -> None:
+        """Something happens that matters to nobody, but the message is told once more."""
+        ...
+
+
+class MemoryPost:
+    """Mailboxes in memory."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.began = office.clock
+        self.boxes: dict[str, MemoryMailbox] = {}
+
+    def connect(self, box: str, user: str) -> int:
+        mailbox_id = self.office.mailbox(box, user=user)
+        self.boxes[box] = self.office.boxes[mailbox_id]
+        return mailbox_id
+
+    def deliver(self, delivery: Delivery) -> str:
+        received = delivery.received(self.began)
+        raw = delivery.raw(self.began)
+        ref = self.boxes[delivery.box].deliver(raw, delivery.place, received)
+        if delivery.label == "early":
+            self.label(delivery.box, ref)
+        return ref
+
+    def label(self, box: str, ref: str) -> None:
+        self.boxes[box].label(ref, LABEL)
+
+    def rescue(self, box: str, ref: str) -> None:
+        self.boxes[box].move(ref, Place.FOLLOWED)
+
+    def touch(self, box: str, ref: str) -> None:
+        self.boxes[box].move(ref, self.boxes[box].messages[ref].place)
+
+
 class Stage:
     """An office with the story's people and settings, and nothing in its mailboxes yet."""
 
-    def __init__(
-        self, database: Database, queue: Queue, secrets: Secrets, now: datetime, story: Story
-    ) -> None:
-        self.office = office = Office(database, queue, secrets, now)
+    def __init__(self, office: Office, post: Post, story: Story) -> None:
+        self.office = office
+        self.post = post
         self.began = office.clock
         self.boxes = {
-            box: office.mailbox(box, user=ANA if user == 1 else box) for box, user in BOXES.items()
+            box: post.connect(box, ANA if user == 1 else box) for box, user in BOXES.items()
         }
         self.users = {1: office.user(ANA), 2: office.user("ben@acme.test")}
         office.contact(MARIA, LEA)
-        with database.begin() as conn:
+        with office.database.begin() as conn:
             for name, value in asdict(story.switches).items():
                 if value:
                     account_settings.set_setting(conn, office.account_id, name, value)
@@ -66,7 +117,7 @@ class Stage:
         if event.delivery:
             name = event.delivery.name
             if event.what == "deliver":
-                self._deliver(event.delivery)
+                self.refs[name] = self.post.deliver(event.delivery)
                 for what in self.waiting.pop(name, ()):
                     self._change(what, event.delivery)
             elif name in self.refs:
@@ -78,23 +129,14 @@ class Stage:
         else:
             self._alias(event.address)
 
-    def _deliver(self, delivery: Delivery) -> None:
-        box = self.office.boxes[self.boxes[delivery.box]]
-        received = delivery.received(self.began)
-        ref = box.deliver(delivery.raw(self.began), delivery.place, received)
-        self.refs[delivery.name] = ref
-        if delivery.label == "early":
-            box.label(ref, LABEL)
-
     def _change(self, what: str, delivery: Delivery) -> None:
-        box = self.office.boxes[self.boxes[delivery.box]]
         ref = self.refs[delivery.name]
         if what == "label":
-            box.label(ref, LABEL)
+            self.post.label(delivery.box, ref)
         elif what == "rescue":
-            box.move(ref, Place.FOLLOWED)
+            self.post.rescue(delivery.box, ref)
         else:
-            box.move(ref, box.messages[ref].place)  # told once more
+            self.post.touch(delivery.box, ref)
 
     def _contact(self, address: str) -> None:
         with self.office.database.begin() as conn:

@@ -135,9 +135,10 @@ class Story:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> Story:
+def stories(draw: st.DrawFn, least: int = 2) -> Story:
+    """`least`: how many messages there are at least."""
     mails: list[Mail] = []
-    for turn in range(draw(st.integers(2, 7))):
+    for turn in range(draw(st.integers(least, 7))):
         mails.append(draw(_mails(turn, mails)))
     deliveries = tuple(each for mail in mails for each in draw(_copies(mail)))
     events = [Event("deliver", each) for each in deliveries]

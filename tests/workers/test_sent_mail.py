@@ -8,17 +8,14 @@ from typing import Any
 import pytest
 
 from crm.database import Database
-from crm.model import Tokens
 from crm.store import contacts, mailboxes
 from crm.store import settings as account_settings
 from crm.store.mailboxes import Mailbox
 from infra.secrets import Secrets
-from infra.settings import Settings
 from providers.client import MailClient
-from providers.oauth import Grant
-from tests.providers import gmail_rig, graph_rig
 from tests.sandbox_process import Sandbox
 from tests.workers.conftest import BCC, Office
+from tests.workers.live import PROVIDERS, Provider
 from web.connecting import new_mailbox
 from workers.queue import Queue
 from workers.runtime import client_opener
@@ -27,31 +24,7 @@ MARIA, BOB, ZOE = "maria@globex.test", "bob@globex.test", "zoe@elsewhere.test"
 LABEL = "Log to CRM"
 
 
-@dataclass(frozen=True)
-class Provider:
-    name: str
-    owner: str
-    token: str  # the control API's way to a token
-    scopes: tuple[str, ...]
-    settings: Callable[..., Settings]
-
-
-PROVIDERS = {
-    "Gmail": Provider(
-        "gmail",
-        "ana@acme.test",
-        "google/token",
-        ("openid", "email", gmail_rig.READ, gmail_rig.LABELS),
-        gmail_rig.settings_for,
-    ),
-    "Microsoft 365": Provider(
-        "graph",
-        "ben@acme365.test",
-        "microsoft/token",
-        ("openid", "offline_access", "User.Read", "Mail.Read", "MailboxSettings.Read"),
-        graph_rig.settings_for,
-    ),
-}
+OWNERS = {"gmail": "ana@acme.test", "graph": "ben@acme365.test"}
 
 
 @dataclass
@@ -72,11 +45,8 @@ class Live(Office):
         return self.sandbox.post(f"/control/{path}", **body)
 
     def connect(self, provider: Provider, *more: str) -> None:
-        given = self.post(provider.token, address=self.owner, scopes=[*provider.scopes, *more])
-        until = datetime.now(UTC) + timedelta(seconds=given["expires_in"])
-        tokens = Tokens(given["access_token"], given["refresh_token"], until)
-        grant = Grant(tokens, self.owner, "")
         assert self.sandbox is not None
+        grant = provider.grant(self.sandbox, self.owner, *more)
         settings = provider.settings(self.sandbox)
         new = new_mailbox(provider.name, grant, self.user(self.owner), settings)
         begin = self.clock - timedelta(minutes=1)
@@ -126,7 +96,7 @@ def live(
     opener = client_opener(database, secrets, provider.settings(sandbox))
     now = datetime.now(UTC)
     made = Live(database, Queue(redis), secrets, now, opener=opener, sandbox=sandbox)
-    made.owner = provider.owner
+    made.owner = OWNERS[provider.name]
     made.contact(MARIA)
     yield made
     database.close()
