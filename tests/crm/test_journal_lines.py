@@ -1,11 +1,14 @@
 """What the journal says of rows in a real database, and what comes of trying again."""
 
+from dataclasses import replace
+
 import pytest
 
 from crm.journal_lines import lines
 from crm.journal_model import Do
 from crm.model import Ref, Visibility
 from crm.store import journal, never_log, visibility, waiting
+from crm.store.context import nearest_roots
 from crm.store.outcomes import Later
 from tests.crm.store_world import ZOE
 
@@ -29,8 +32,16 @@ def told(world, mailbox, user="ana@acme.test", is_admin=False):
     return {each.entry.provider_id: each for each in made}
 
 
+def refused_in_the_thread(world, mailbox):
+    """A stranger's answer to the offer, refused by a run that knew of the thread."""
+    refused = world.refused(2, "unknown-sender", EVE)
+    with world.database.read() as conn:
+        roots = nearest_roots(conn, world.account, [refused.headers])
+    world.settle(mailbox, replace(refused, root=roots["p2"]))
+
+
 def test_a_refused_reply_names_the_thread_it_answers(world, ana):
-    world.settle(ana, world.refused(2, "unknown-sender", EVE))
+    refused_in_the_thread(world, ana)
     line = told(world, ana)["p2"]
     assert "“Offer 12”, a thread that you began" in line.words.sentence
     assert [each.label for each in line.words.actions][1] == "Same person as Zoe Zander"
