@@ -126,6 +126,18 @@ def test_people_send_answer_and_label_in_their_own_programs(sandbox: Sandbox) ->
     assert f"In-Reply-To: {sent['message_id']}" in raw.text
 
 
+@pytest.mark.parametrize("owner", [ANA, "ben@acme365.test"])
+def test_what_is_sent_withheld_lies_in_sent_mail_alone(sandbox: Sandbox, owner: str) -> None:
+    raw = f"From: {owner}\r\nTo: {MARIA}\r\nMessage-ID: <1@t>\r\nSubject: Hm\r\n\r\nbody\r\n"
+    body = {"from": owner, "raw": base64.b64encode(raw.encode()).decode()}
+    sent = sandbox.post("/control/send", **body, withheld=True)
+    (mine,) = sandbox.get("/control/mailbox", address=owner)["messages"]
+    assert (mine["id"], mine["folder"], mine["message_id"]) == (sent["id"], "sent", "<1@t>")
+    assert sandbox.get("/control/mailbox", address=MARIA)["messages"] == []
+    sandbox.post("/control/send", **body)
+    assert len(sandbox.get("/control/mailbox", address=MARIA)["messages"]) == 1
+
+
 def test_raw_bytes_are_delivered_as_they_are(sandbox: Sandbox) -> None:
     raw = b"From: x@y.test\r\nTo: ana@acme.test\r\nSubject: \xff\xfe\r\n\r\nbody\r\n"
     answer = sandbox.post("/control/mail", raw=base64.b64encode(raw).decode())

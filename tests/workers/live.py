@@ -1,7 +1,7 @@
 """Mailboxes at the pretend Google and Microsoft, behind the adapters that meet the real ones."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -84,11 +84,14 @@ class LivePost:
     Exchange keeps no header fields of it: what it answers is read from two properties.
     """
 
-    def __init__(self, sandbox: Sandbox, office: LiveOffice) -> None:
+    def __init__(
+        self, sandbox: Sandbox, office: LiveOffice, switches: Mapping[str, object]
+    ) -> None:
         self.sandbox = sandbox
         self.office = office
         self.began = office.clock
         sandbox.reset()
+        sandbox.post("/control/switches", **switches)
 
     def connect(self, box: str, user: str) -> int:
         provider = PROVIDERS[AT.get(box, "Microsoft 365")]
