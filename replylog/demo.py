@@ -61,7 +61,8 @@ replylog is ready. Everything is on this machine; nothing leaves it.
   1. Open   {settings.public_url}{link(settings, story.ANA)}
             You are Ana. Her mailbox and Ben's are being connected right now, and a story is played
             in them for half a minute: every rule decides a message. See "Why?".
-  2. Connect {story.CLEO} yourself, a Gmail address (Mailboxes, "Connect a mailbox").
+  2. Connect {story.CLEO} (Gmail) or {story.DORA} (Microsoft 365) yourself:
+            Mailboxes, "Connect a mailbox".
   3. Open   {world.url}/
             the pretend world: write to {story.MARIA} and set "{story.LABEL}" on the mail you sent,
             or put {story.BCC} into Bcc; then answer it as Maria.

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from replylog.pretend import Pretend
 
-ANA, BEN, CLEO = "ana@acme.test", "ben@acme365.test", "cleo@acme.test"
+ANA, BEN = "ana@acme.test", "ben@acme365.test"
+CLEO, DORA = "cleo@acme.test", "dora@acme365.test"  # for a visitor to connect
 MARIA, BOB, JOE, ZOE, PAT, YAN = (
     "maria@globex.test",
     "bob@globex.test",

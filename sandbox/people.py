@@ -8,6 +8,7 @@ SEEDED = (
     ("ana@acme.test", "Ana Acme", "google"),
     ("ben@acme365.test", "Ben Acme", "microsoft"),
     ("cleo@acme.test", "Cleo Acme", "google"),
+    ("dora@acme365.test", "Dora Acme", "microsoft"),
     ("maria@globex.test", "Maria Globex", "plain"),
     ("bob@globex.test", "Bob Globex", "plain"),
     ("joe@umbrella.test", "Joe Umbrella", "plain"),
