@@ -134,13 +134,22 @@ def explained(sqlite_url, secrets, now):
     database.close()
 
 
-def test_the_explainer_has_an_answer_for_all_mail_that_is_pasted_into_it(explained):
-    answers = {path: explained(path.read_bytes()) for path in files(HERE / "public")}
-    assert len(answers) > 120
-    for answer in answers.values():
+@pytest.mark.parametrize("batch", BATCHES.values(), ids=BATCHES)
+def test_the_explainer_has_an_answer_for_all_mail_that_is_pasted_into_it(explained, batch):
+    if not batch:
+        pytest.skip("no ../shared/data/mail beside the project")
+    for path in batch:
+        start = time.thread_time()
+        answer = explained(path.read_bytes())
+        assert time.thread_time() - start < SECONDS, path
         assert answer.headline
-        assert answer.verdict == UNCLEAR or answer.rule in {line.id for line in answer.rules}
-    assert sum(answer.verdict != UNCLEAR for answer in answers.values()) > 100
+        assert answer.verdict == UNCLEAR or answer.rule in {line.id for line in answer.rules}, path
+
+
+def test_most_mail_that_is_pasted_is_understood(explained):
+    verdicts = [explained(path.read_bytes()).verdict for path in files(HERE / "public")]
+    assert len(verdicts) > 120
+    assert len(verdicts) - verdicts.count(UNCLEAR) > 100
 
 
 def test_all_the_mail_is_there():
