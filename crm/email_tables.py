@@ -107,6 +107,7 @@ class Sighting(Owned, Base):
     __table_args__ = (
         UniqueConstraint("mailbox_id", "provider_id"),
         Index("ix_sighting_account_id_email_id", "account_id", "email_id"),
+        Index("ix_sighting_account_id_sender", "account_id", "sender"),
     )
     email_id: Mapped[int] = ref("email.id")
     mailbox_id: Mapped[int] = ref("mailbox.id")

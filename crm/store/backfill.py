@@ -19,6 +19,7 @@ from crm.store.associations import associate
 from crm.store.context import contacts_of, roots_of_threads
 from crm.tables import ContactAddress, Email, EmailContact, EmailPerson, Sighting, Thread
 
+_BRINGS = or_(Thread.root_identity == Email.identity, Email.direction == Direction.OUTGOING)
 _DIRECTION = func.coalesce(Sighting.direction, Email.direction)
 _STANDING = (
     select(
@@ -26,9 +27,7 @@ _STANDING = (
         EmailPerson.address,
         ContactAddress.contact_id,
         func.coalesce(Sighting.owner_id, Email.owner_id).label("owner_id"),
-        or_(Thread.root_identity == Email.identity, Email.direction == Direction.OUTGOING).label(
-            "brings"
-        ),
+        _BRINGS.label("brings"),
     )
     .join(Email, Email.id == EmailPerson.email_id)
     .join(Thread, Thread.id == Email.thread_id)
@@ -49,8 +48,36 @@ _STANDING = (
     )
     .order_by(EmailPerson.email_id, ContactAddress.contact_id)
 )
-_WITH_ADDRESSES = _STANDING.where(sql.among(EmailPerson.address))
-_OF_EMAILS = _STANDING.where(sql.among(EmailPerson.email_id))
+# A mailing list may have put its address for the sender's in the copy that was logged first.
+_SENDERS = (
+    select(
+        Sighting.email_id,
+        Sighting.sender.label("address"),
+        ContactAddress.contact_id,
+        func.coalesce(Sighting.owner_id, Email.owner_id).label("owner_id"),
+        _BRINGS.label("brings"),
+    )
+    .join(Email, Email.id == Sighting.email_id)
+    .join(Thread, Thread.id == Email.thread_id)
+    .join(ContactAddress, ContactAddress.address == Sighting.sender)
+    .where(
+        sql.held(Sighting),
+        sql.held(Email),
+        sql.held(Thread),
+        sql.held(ContactAddress),
+        Sighting.carries,
+        Sighting.direction != Direction.OUTGOING,
+    )
+    .order_by(Sighting.email_id, ContactAddress.contact_id)
+)
+_WITH_ADDRESSES = (
+    _STANDING.where(sql.among(EmailPerson.address)),
+    _SENDERS.where(sql.among(Sighting.sender)),
+)
+_OF_EMAILS = (
+    _STANDING.where(sql.among(EmailPerson.email_id)),
+    _SENDERS.where(sql.among(Sighting.email_id)),
+)
 _INCOMING = (
     select(Email.id, Email.thread_id, Email.sender)
     .where(sql.held(Email), Email.direction != Direction.OUTGOING)
@@ -69,7 +96,8 @@ def backfill(conn: Connection, account_id: int, addresses: Collection[str]) -> N
     """These addresses have just become a contact's: put the logged e-mails with them on the
     contact's timeline, and their threads on those of its company and deals. The caller is `alone`."""
     for some in sql.chunks(sorted(addresses)):
-        rows = conn.execute(_WITH_ADDRESSES, {"account": account_id, "some": some}).all()
+        values = {"account": account_id, "some": some}
+        rows = [row for query in _WITH_ADDRESSES for row in conn.execute(query, values)]
         _put(conn, account_id, rows)
         if settings.settings_of(conn, account_id).switches.log_unknown_sender:
             stand(conn, account_id, _of_strangers(conn, account_id, some))
@@ -81,10 +109,13 @@ def leave(conn: Connection, account_id: int, contact_id: int, address: str) -> N
     named = select(EmailPerson.email_id).where(
         EmailPerson.account_id == account_id, EmailPerson.address == address
     )
+    sent = select(Sighting.email_id).where(
+        Sighting.account_id == account_id, Sighting.sender == address
+    )
     theirs = select(EmailContact.email_id).where(
         EmailContact.account_id == account_id,
         EmailContact.contact_id == contact_id,
-        EmailContact.email_id.in_(named),
+        or_(EmailContact.email_id.in_(named), EmailContact.email_id.in_(sent)),
     )
     stand(conn, account_id, conn.scalars(theirs).all())
 
@@ -94,7 +125,7 @@ def stand(conn: Connection, account_id: int, email_ids: Collection[int]) -> None
     among their people stands any more. The caller is `alone`."""
     for some in sql.chunks(sorted(email_ids)):
         values = {"account": account_id, "some": some}
-        rows = conn.execute(_OF_EMAILS, values).all()
+        rows = [row for query in _OF_EMAILS for row in conn.execute(query, values)]
         _put(conn, account_id, rows)
         instead, may = _of_roots(conn, account_id, some)
         _add(conn, account_id, instead)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import select
 
 from crm.model import Address, Place, Ref, Verdict, Visibility
@@ -140,6 +141,7 @@ def test_the_owner_s_default_decides_who_sees_an_e_mail_until_somebody_does(worl
     assert (the_email(world, 3).visibility, the_email(world, 3).owner_id) == ("owner", ben.user_id)
 
 
+LEA = "lea@bank.test"
 COPY = {"ref": Ref("copy"), "sender": Address("list@lists.test")}
 
 
@@ -163,6 +165,22 @@ def test_copies_that_are_the_same_as_a_third_are_one_e_mail_whatever_came_first(
             JournalRow.account_id == world.account, JournalRow.provider_id.in_(["p1", "copy", "b"])
         )
         assert len(set(conn.scalars(rows))) == 1
+
+
+@pytest.mark.parametrize("known", ["before", "after"])
+def test_the_true_sender_has_the_reply_where_a_mailing_lists_copy_came_first(world, known):
+    ana, ben = world.mailbox(), world.mailbox("ben@acme.test")
+    world.contact(ZOE)
+    if known == "before":
+        world.contact(LEA)
+    world.settle(ana, world.sent(1))
+    root = world.root(ana, world.reply(2, None, answers=1).message.headers)
+    world.settle(ben, world.reply(2, root, "list@lists.test", ref=Ref("copy")))
+    world.settle(ana, world.reply(2, root, LEA))
+    if known == "after":
+        world.contact(LEA)
+    assert world.number_of(Email) == 2
+    assert len(world.timeline(world.contact_id(LEA))) == 1
 
 
 def test_a_message_that_answers_itself_finds_no_thread_by_that(world):

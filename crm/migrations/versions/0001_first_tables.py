@@ -496,6 +496,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('sighting', schema=None) as batch_op:
         batch_op.create_index('ix_sighting_account_id_email_id', ['account_id', 'email_id'], unique=False)
+        batch_op.create_index('ix_sighting_account_id_sender', ['account_id', 'sender'], unique=False)
         batch_op.create_index(batch_op.f('ix_sighting_email_id'), ['email_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_sighting_mailbox_id'), ['mailbox_id'], unique=False)
 
@@ -526,6 +527,7 @@ def downgrade() -> None:
     with op.batch_alter_table('sighting', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_sighting_mailbox_id'))
         batch_op.drop_index(batch_op.f('ix_sighting_email_id'))
+        batch_op.drop_index('ix_sighting_account_id_sender')
         batch_op.drop_index('ix_sighting_account_id_email_id')
 
     op.drop_table('sighting')
