@@ -111,4 +111,4 @@ if __name__ == "__main__":
     except SetupError as error:
         sys.exit(str(error))
     except OSError as error:
-        sys.exit(f"Set-up failed: {error.filename}: {error.strerror}")
+        sys.exit(f"Set-up failed: {error}")
