@@ -225,8 +225,8 @@ def test_all_pulls_where_a_subscription_is_set_and_nobody_pushes(given, pulls):
     assert {"web", "worker", "timetable"} <= set(parts)
 
 
-def test_to_pull_a_subscription_must_be_set(replylog):
-    told = replylog("pull")
+def test_to_pull_a_subscription_must_be_set(process):
+    told = process("pull")
 
     assert told.returncode == 2
     assert told.stderr.startswith("REPLYLOG_GOOGLE_PUBSUB_SUBSCRIPTION: needed to pull")
