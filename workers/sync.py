@@ -189,11 +189,21 @@ class Running:
         with self.runtime.database.read() as conn:
             pending = settle.next_pending(conn, self.mailbox)
             current = mailboxes.by_id(conn, self.mailbox.id)
-        soon = now + RECHECK if self.rung or found else quiet(now)
+        soon = self._soon(now, bool(found))
         renewal = current.renew_at if current else None
         if renewal and renewal <= now:  # it could not be done in this run
             renewal = now + AGAIN
         return min(when for when in (soon, pending, renewal, files_at) if when is not None)
+
+    def _soon(self, now: datetime, found: bool) -> datetime:
+        """When to look again though nobody rings. A run that the last one's release has rung (a push
+        had come meanwhile), or that was due anyhow when a push came, does not know of the push: so
+        it looks once more than others."""
+        last = self.mailbox.last_synced_at
+        since = now - last if last else quiet(now) - now
+        if self.rung or found or since < RECHECK / 2:
+            return now + RECHECK
+        return now + 3 * RECHECK if since < 2 * RECHECK else quiet(now)
 
     def _failed(self, error: Exception) -> datetime | None:
         """Stop or block the mailbox, unless it is another run's by now, or connected again."""

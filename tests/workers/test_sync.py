@@ -9,6 +9,7 @@ from crm.model import MailboxStatus, Place
 from crm.store import mailboxes
 from providers.client import Gone, Operator, Reconnect, Retry
 from tests.workers.conftest import Office
+from workers.times import QUIET
 
 MARIA = "maria@globex.test"
 ROOT = "root-1@acme.test"
@@ -311,17 +312,46 @@ def test_a_run_that_died_is_rung_again_by_the_timetable(office: Office, ana: int
     assert office.journal(ana)[ref] == ("logged", "reply")
 
 
+def wakes_in(office: Office, mailbox: int) -> timedelta:
+    wake_at = office.row(mailbox).wake_at
+    assert wake_at is not None
+    return wake_at - office.clock
+
+
 def test_an_empty_listing_after_a_push_is_looked_at_again_soon(office: Office, ana: int) -> None:
-    office.settle(steps=10)
+    office.settle(steps=20)
     office.queue.wake(ana)
     office.sync(ana)
-    wake_at = office.row(ana).wake_at
-    assert wake_at is not None
-    assert wake_at <= office.clock + timedelta(seconds=3)
-    office.settle(steps=10)
-    wake_at = office.row(ana).wake_at
-    assert wake_at is not None
-    assert wake_at > office.clock + timedelta(minutes=5), "then the mailbox is left in peace"
+    assert wakes_in(office, ana) <= timedelta(seconds=3)
+    office.settle(steps=20)
+    assert wakes_in(office, ana) > timedelta(minutes=5), "then the mailbox is left in peace"
+
+
+def test_a_push_that_comes_during_a_run_has_its_listing_looked_at_again(
+    office: Office, ana: int
+) -> None:
+    office.settle(steps=20)
+    with office.database.begin() as conn:
+        held = mailboxes.take_lease(conn, ana, "first", office.clock, timedelta(seconds=45))
+    assert held is not None
+    office.sync(ana)  # a push: the run that holds the mailbox will go round once more
+    with office.database.begin() as conn:
+        assert mailboxes.release(conn, held, "first", office.clock, office.clock + QUIET)
+    office.sync(ana)  # its listing does not show yet what the push was about
+    assert wakes_in(office, ana) <= timedelta(seconds=3)
+
+
+def test_a_push_that_comes_when_the_mailbox_is_due_is_looked_at_again(
+    office: Office, ana: int
+) -> None:
+    office.settle(steps=20)
+    office.queue.wake(ana)
+    office.sync(ana)
+    office.clock += timedelta(seconds=3)  # due; and a push comes, and is not in the listing yet
+    office.sync(ana)
+    ref = office.deliver(ana, MARIA, "Re: Offer 12", "late@x", answers=ROOT)
+    office.settle(steps=12)
+    assert office.journal(ana)[ref] == ("logged", "reply")
 
 
 def test_a_quiet_mailbox_is_asked_without_any_push(office: Office, ana: int) -> None:
