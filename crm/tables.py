@@ -147,6 +147,20 @@ class FollowedFolder(Owned, Base):
     rule_name: Mapped[str] = mapped_column(default="")
 
 
+class MailboxEvent(Owned, Base):
+    """Something that happened to a mailbox: its history for people, see `crm.history`."""
+
+    __tablename__ = "mailbox_event"
+    __table_args__ = (
+        Index("ix_mailbox_event_mailbox_id_at", "mailbox_id", "at"),
+        Index("ix_mailbox_event_at", "at"),
+    )
+    mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailbox.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    what: Mapped[str]
+    facts: Mapped[dict[str, Any]]
+
+
 class Watch(Owned, Base):
     """One announcement asked of a provider. Of its clientState only a digest is kept, for the web
     side to compare."""

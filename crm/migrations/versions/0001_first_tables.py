@@ -297,6 +297,21 @@ def upgrade() -> None:
     with op.batch_alter_table('followed_folder', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_followed_folder_mailbox_id'), ['mailbox_id'], unique=False)
 
+    op.create_table('mailbox_event',
+    sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('what', sa.Text(), nullable=False),
+    sa.Column('facts', sa.JSON(), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_mailbox_event_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['mailbox_id'], ['mailbox.id'], name=op.f('fk_mailbox_event_mailbox_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_mailbox_event'))
+    )
+    with op.batch_alter_table('mailbox_event', schema=None) as batch_op:
+        batch_op.create_index('ix_mailbox_event_at', ['at'], unique=False)
+        batch_op.create_index('ix_mailbox_event_mailbox_id_at', ['mailbox_id', 'at'], unique=False)
+
     op.create_table('pending',
     sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('provider_id', sa.Text(), nullable=False),
@@ -582,6 +597,11 @@ def downgrade() -> None:
         batch_op.drop_index('ix_pending_mailbox_id_next_at')
 
     op.drop_table('pending')
+    with op.batch_alter_table('mailbox_event', schema=None) as batch_op:
+        batch_op.drop_index('ix_mailbox_event_mailbox_id_at')
+        batch_op.drop_index('ix_mailbox_event_at')
+
+    op.drop_table('mailbox_event')
     with op.batch_alter_table('followed_folder', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_followed_folder_mailbox_id'))
 

@@ -1,0 +1,65 @@
+"""What happened to a mailbox, in words for the people who own it: its History page. Pure.
+
+A happening is noted with facts that name no mail: numbers, times (ISO), causes, names of folders.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+Facts: TypeAlias = Mapping[str, Any]
+
+
+class What(StrEnum):
+    """The kinds of happenings, each with its sentence in `_SENTENCES`."""
+
+    CONNECTED = "connected"
+    RECONNECTED = "reconnected"  # gap_seconds
+    DISCONNECTED = "disconnected"
+    STOPPED = "stopped"  # cause
+    CURSOR_EXPIRED = "cursor-expired"  # since; the listing that repairs it begins
+    CURSOR_REPAIRED = "cursor-repaired"  # since, found
+
+
+def sentence(what: str, facts: Facts) -> str:
+    """One plain sentence about a happening; the bare kind for one that this version does not know."""
+    known = _SENTENCES.get(what)
+    return known(facts) if known else what.replace("-", " ").capitalize() + "."
+
+
+def span(seconds: float) -> str:
+    """How long in words: "40 seconds", "3 hours", "2 days"."""
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return counted(int(seconds // size), name)
+    return counted(int(seconds), "second")
+
+
+def counted(number: int, name: str) -> str:
+    """ "1 message", "3 messages"."""
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+
+
+def _reconnected(facts: Facts) -> str:
+    gap = facts.get("gap_seconds")
+    away = f" after {span(gap)}" if gap else ""
+    return f"The mailbox was connected again{away}."
+
+
+def _repaired(facts: Facts) -> str:
+    return (
+        f"All that came since then was listed: {counted(facts['found'], 'message')}. "
+        "Nothing is missing."
+    )
+
+
+_SENTENCES: dict[str, Callable[[Facts], str]] = {
+    What.CONNECTED: lambda _: "The mailbox was connected.",
+    What.RECONNECTED: _reconnected,
+    What.DISCONNECTED: lambda _: "The mailbox was disconnected. What was logged stays.",
+    What.CURSOR_EXPIRED: lambda facts: (
+        "The provider no longer knew where we had stopped reading. "
+        f"What came since {facts['since'][:16].replace('T', ' ')} UTC is listed."
+    ),
+    What.CURSOR_REPAIRED: _repaired,
+}
