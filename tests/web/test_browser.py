@@ -40,6 +40,7 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "email": lambda ids: f"/emails/{ids['answer']}",
     "contact-files": lambda ids: f"/contacts/{ids['maria']}/files",
     "mailboxes": lambda _: "/mailboxes",
+    "history": lambda _: "/mailboxes/1/history",
     "journal": lambda _: "/why",
     "journal-empty": lambda _: "/why?sender=nobody",
     "journal-counts": lambda _: "/why/counts",
