@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, exists, func, or_, select, update
 from sqlalchemy.sql import Select
 
 from crm.addresses import normalise
@@ -14,6 +14,7 @@ from crm.store.backfill import backfill, leave
 from crm.store.companies import CompanyRow
 from crm.store.people import NoSuchContact as NoSuchContact
 from crm.store.people import check as check
+from crm.store.people import insert_contact
 from crm.tables import Contact, ContactAddress, DealContact
 
 
@@ -62,13 +63,8 @@ def add_contact(
     alone(conn, account_id)
     if company_id is not None:
         _check_company(conn, account_id, company_id)
-    values = {
-        "account_id": account_id,
-        "name": name.strip(),
-        "company_id": company_id,
-        "created_at": now,
-    }
-    made: int = conn.execute(insert(Contact).values(values).returning(Contact.id)).scalar_one()
+    values = {"name": name.strip(), "company_id": company_id}
+    made = insert_contact(conn, account_id, values, now)
     return Added(made, _claim(conn, account_id, made, addresses, now))
 
 

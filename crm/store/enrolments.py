@@ -13,8 +13,9 @@ from sqlalchemy import Connection, and_, or_, select, update
 from crm.database import alone
 from crm.model import Direction, Kind
 from crm.store import sql
+from crm.store.outbox import tell
 from crm.store.people import check
-from crm.tables import ContactAddress, Email, EmailPerson, Enrolment, OutboxEvent
+from crm.tables import ContactAddress, Email, EmailPerson, Enrolment
 
 TOPIC = "sequence.ended"
 _ENROLLED = (  # contacts in sequences who wrote one of these e-mails
@@ -121,13 +122,6 @@ def end_answered(
 def _tell(
     conn: Connection, account_id: int, enrolment_id: int, email_id: int, now: datetime
 ) -> None:
-    event = {
-        "account_id": account_id,
-        "key": f"{TOPIC}:{enrolment_id}:{now.isoformat()}",  # it may begin anew, and end again
-        "topic": TOPIC,
-        "payload": {"enrolment_id": enrolment_id, "email_id": email_id},
-        "attempts": 0,
-        "next_at": now,
-        "created_at": now,
-    }
-    sql.add_missing(conn, OutboxEvent, [event])
+    key = f"{TOPIC}:{enrolment_id}:{now.isoformat()}"  # it may begin anew, and end again
+    payload = {"enrolment_id": enrolment_id, "email_id": email_id}
+    tell(conn, account_id, TOPIC, key, payload, now)

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, literal, select, update
+from sqlalchemy import Connection, delete, literal, select, update
 
 from crm.store import sql
 from crm.store.context import FIRST
+from crm.store.outbox import tell
 from crm.store.threads import remove_empty
 from crm.tables import (
     Email,
@@ -14,9 +15,10 @@ from crm.tables import (
     EmailContact,
     Enrolment,
     JournalRow,
-    OutboxEvent,
     Sighting,
 )
+
+TOPIC = "email.joined"
 
 
 def join(
@@ -36,7 +38,8 @@ def join(
             _move(conn, account_id, each, keep)
             joined = {old: keep if to == each else to for old, to in joined.items()}
             joined[each] = keep
-            _tell(conn, account_id, each, keep, now)
+            payload = {"email_id": each, "joined": keep}
+            tell(conn, account_id, TOPIC, f"{TOPIC}:{each}", payload, now)
         remove_empty(conn, account_id, [row.thread_id for row in rows[1:]])
     return joined
 
@@ -63,16 +66,3 @@ def _move(conn: Connection, account_id: int, gone: int, keep: int) -> None:
             conn, EmailAssociation, [row | {"company_id": company_id, "deal_id": deal_id}]
         )
     conn.execute(delete(Email).where(Email.account_id == account_id, Email.id == gone))
-
-
-def _tell(conn: Connection, account_id: int, gone: int, keep: int, now: datetime) -> None:
-    values = {
-        "account_id": account_id,
-        "key": f"email.joined:{gone}",
-        "topic": "email.joined",
-        "payload": {"email_id": gone, "joined": keep},
-        "attempts": 0,
-        "next_at": now,
-        "created_at": now,
-    }
-    conn.execute(insert(OutboxEvent).values(values))

@@ -25,6 +25,7 @@ from crm.addresses import normalise
 from crm.model import Folder, MailboxKind, MailboxStatus, Period, Tokens, VerdictKind
 from crm.store import sql, token_rows
 from crm.store.mailbox_rows import COLUMNS, Mailbox, mailbox_of
+from crm.store.outbox import tell
 from crm.store.runs import (
     LeaseLost,
     block,
@@ -44,11 +45,12 @@ from crm.store.watching import (
     watch_by_provider_id,
     watches,
 )
-from crm.tables import ConnectedPeriod, JournalRow, OutboxEvent, Watch
+from crm.tables import ConnectedPeriod, JournalRow, Watch
 from crm.tables import Mailbox as Table
 from infra.secrets import Secrets
 
 RECONNECT_TOPIC = "mailbox.reconnect"
+CONNECTED_TOPIC = "mailbox.connected"
 _BY_ID = (
     select(*COLUMNS)
     .where(Table.id == bindparam("mailbox"))
@@ -106,7 +108,10 @@ def connect(
     upsert = statement.on_conflict_do_update(
         index_elements=[Table.account_id, Table.address], set_=again
     )
-    mailbox_id: int = conn.execute(upsert.returning(Table.id)).scalar_one()
+    made = conn.execute(upsert.returning(Table.id, Table.tokens_version)).one()
+    mailbox_id: int = made.id
+    key = f"{CONNECTED_TOPIC}:{mailbox_id}:{made.tokens_version}"
+    tell(conn, account_id, CONNECTED_TOPIC, key, {"mailbox_id": mailbox_id}, now)
     _open_period(conn, account_id, mailbox_id, now)
     _doubt_watches(conn, account_id, mailbox_id, now)
     if new.folders:
@@ -191,16 +196,9 @@ def need_reconnect(
     if row is None:
         return False
     _close_period(conn, account_id, mailbox_id, now)
-    event = {
-        "account_id": account_id,
-        "key": f"{RECONNECT_TOPIC}:{mailbox_id}:{row.tokens_version}",
-        "topic": RECONNECT_TOPIC,
-        "payload": {"mailbox_id": mailbox_id, "cause": cause},
-        "attempts": 0,
-        "next_at": now,
-        "created_at": now,
-    }
-    sql.add_missing(conn, OutboxEvent, [event])
+    key = f"{RECONNECT_TOPIC}:{mailbox_id}:{row.tokens_version}"
+    payload = {"mailbox_id": mailbox_id, "cause": cause}
+    tell(conn, account_id, RECONNECT_TOPIC, key, payload, now)
     return True
 
 

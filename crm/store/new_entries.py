@@ -15,6 +15,7 @@ from crm.store.context import contacts_of
 from crm.store.copies import direction, owner
 from crm.store.files import rows_of
 from crm.store.mailbox_rows import Mailbox
+from crm.store.outbox import tell_all
 from crm.store.outcomes import Logged
 from crm.store.people import create_contacts
 from crm.store.settings import settings_of
@@ -26,7 +27,6 @@ from crm.tables import (
     EmailContact,
     EmailPerson,
     EmailReference,
-    OutboxEvent,
     Thread,
 )
 from crm.words import searchable
@@ -90,11 +90,13 @@ def insert_entries(
     }
     if bringing:
         associate(conn, account_id, bringing)
-    events = [
-        _event(account_id, ids[entry.identity], contacts[entry.identity], entry, now)
-        for entry in entries
-    ]
-    sql.add_missing(conn, OutboxEvent, events)
+    events = {
+        f"{LOGGED_TOPIC}:{ids[each.identity]}": _told(
+            ids[each.identity], contacts[each.identity], each
+        )
+        for each in entries
+    }
+    tell_all(conn, account_id, LOGGED_TOPIC, events, now)
     return Inserted(ids, addresses)
 
 
@@ -269,20 +271,10 @@ def _people(headers: Headers) -> list[sql.Row]:
     ]
 
 
-def _event(
-    account_id: int, email_id: int, contact_ids: list[int], entry: NewEntry, now: datetime
-) -> sql.Row:
+def _told(email_id: int, contact_ids: list[int], entry: NewEntry) -> sql.Row:
     return {
-        "account_id": account_id,
-        "key": f"{LOGGED_TOPIC}:{email_id}",
-        "topic": LOGGED_TOPIC,
-        "payload": {
-            "email_id": email_id,
-            "contact_ids": contact_ids,
-            "direction": _direction(entry).value,
-            "kind": entry.logged.kind.value,
-        },
-        "attempts": 0,
-        "next_at": now,
-        "created_at": now,
+        "email_id": email_id,
+        "contact_ids": contact_ids,
+        "direction": _direction(entry).value,
+        "kind": entry.logged.kind.value,
     }

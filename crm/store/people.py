@@ -9,7 +9,10 @@ from crm.model import Address
 from crm.store import sql
 from crm.store.backfill import backfill
 from crm.store.context import contacts_of
+from crm.store.outbox import tell
 from crm.tables import Company, Contact, ContactAddress
+
+CREATED_TOPIC = "contact.created"
 
 
 class NoSuchContact(LookupError):
@@ -28,18 +31,22 @@ def create_contacts(
         return frozenset()
     companies = _companies(conn, account_id, {each.domain for each in new})
     for each in new:
-        values = {
-            "account_id": account_id,
-            "name": each.name,
-            "company_id": companies.get(each.domain),
-            "created_at": now,
-        }
-        contact_id = conn.execute(insert(Contact).values(values).returning(Contact.id)).scalar_one()
+        values = {"name": each.name, "company_id": companies.get(each.domain)}
+        contact_id = insert_contact(conn, account_id, values, now)
         row = {"account_id": account_id, "contact_id": contact_id, "address": each.address}
         conn.execute(insert(ContactAddress).values(row))
     addresses = frozenset(each.address for each in new)
     backfill(conn, account_id, addresses)
     return addresses
+
+
+def insert_contact(conn: Connection, account_id: int, values: sql.Row, now: datetime) -> int:
+    """A new contact with these columns, and its event; gives its id."""
+    row = {"account_id": account_id, **values, "created_at": now}
+    contact_id: int = conn.execute(insert(Contact).values(row).returning(Contact.id)).scalar_one()
+    payload = {"contact_id": contact_id}
+    tell(conn, account_id, CREATED_TOPIC, f"{CREATED_TOPIC}:{contact_id}", payload, now)
+    return contact_id
 
 
 def check(conn: Connection, account_id: int, contact_id: int) -> None:

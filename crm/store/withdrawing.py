@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select, update
 from crm.model import VerdictKind
 from crm.store import sql
 from crm.store.accounts import Digests
+from crm.store.outbox import tell_all
 from crm.store.rejudging import Rules
 from crm.tables import (
     Email,
@@ -19,7 +20,6 @@ from crm.tables import (
     EmailReference,
     JournalReference,
     JournalRow,
-    OutboxEvent,
     Sighting,
 )
 
@@ -68,8 +68,8 @@ def withdraw(
             _refuse(conn, account_id, copy.journal_id, refused[copy.email_id][copy.id][0], now)
         _refer(conn, account_id, copies, references, keyed)
         conn.execute(delete(Email).where(Email.account_id == account_id, Email.id.in_(some)))
-        events = [_event(account_id, email_id, standing, now) for email_id in some]
-        sql.add_missing(conn, OutboxEvent, events)
+        events = {f"{TOPIC}:{email_id}": _told(email_id, standing) for email_id in some}
+        tell_all(conn, account_id, TOPIC, events, now)
 
 
 def _refuse(conn: Connection, account_id: int, journal_id: int, rule: str, now: datetime) -> None:
@@ -105,16 +105,6 @@ def _refer(
     sql.add_missing(conn, JournalReference, rows)
 
 
-def _event(
-    account_id: int, email_id: int, standing: Sequence[Any], now: datetime
-) -> dict[str, Any]:
+def _told(email_id: int, standing: Sequence[Any]) -> sql.Row:
     on = [row.contact_id for row in standing if row.email_id == email_id]
-    return {
-        "account_id": account_id,
-        "key": f"{TOPIC}:{email_id}",
-        "topic": TOPIC,
-        "payload": {"email_id": email_id, "contact_ids": on},
-        "attempts": 0,
-        "next_at": now,
-        "created_at": now,
-    }
+    return {"email_id": email_id, "contact_ids": on}

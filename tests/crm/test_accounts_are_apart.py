@@ -36,7 +36,7 @@ from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
 MODULES = ("accounts", "again", "answers", "backfill", "companies", "contacts", "context", "copies", "deals", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "history", "journal",
-           "journal_facts", "mailboxes", "never_log", "never_log_effects", "people", "previews", "runs", "search", "senders", "settle",
+           "journal_facts", "mailboxes", "never_log", "never_log_effects", "outbox", "people", "previews", "runs", "search", "senders", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 DIGEST = "d" * 64
 MARK = "secretb"  # in every text of the account that must stay unseen
@@ -187,7 +187,7 @@ def arguments(victim, stranger):
         "keep": 10_000, "gone": zoe.id, "sequence": "mine",
         "changed": Changed(["m1@mail.test"], [email_id], [1]), "same": [{email_id}], "copies": [],
         "keyed": Digests(b"k" * 32), "refused": {email_id: {1: ("not-owner", False)}},
-        "what": What.CONNECTED, "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
+        "what": What.CONNECTED, "topic": "t", "key": "mine", "payload": {}, "payloads": {"mine": {}}, "values": {"name": "mine"}, "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
     }  # fmt: skip
 
 

@@ -110,7 +110,9 @@ def test_a_person_is_told_once_that_a_mailbox_must_be_reconnected(world, ana):
     assert tell("revoked")
     with world.database.read() as conn:
         payloads = conn.scalars(
-            select(OutboxEvent.payload).where(OutboxEvent.account_id == world.account)
+            select(OutboxEvent.payload).where(
+                OutboxEvent.account_id == world.account, OutboxEvent.topic == "mailbox.reconnect"
+            )
         ).all()
     assert payloads == [{"mailbox_id": ana.id, "cause": "revoked"}] * 2
     assert (stored(world, ana).wake_at, stored(world, ana).renew_at) == (None, None)
