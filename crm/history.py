@@ -14,13 +14,13 @@ class What(StrEnum):
     """The kinds of happenings, each with its sentence in `_SENTENCES`."""
 
     CONNECTED = "connected"
-    RECONNECTED = "reconnected"  # gap_seconds
+    RECONNECTED = "reconnected"  # gap_seconds, new_account
     DISCONNECTED = "disconnected"
     STOPPED = "stopped"  # cause
+    GAP_READ = "gap-read"  # found, logged
+    GAP_LEFT = "gap-left"
     CURSOR_EXPIRED = "cursor-expired"  # since; the listing that repairs it begins
-    CURSOR_REPAIRED = "cursor-repaired"  # since, found, logged
-    SET_ASIDE = "set-aside"  # file; reading it ended the process three times
-    GIVEN_UP = "given-up"  # messages
+    CURSOR_REPAIRED = "cursor-repaired"  # since, found
 
 
 def sentence(what: str, facts: Facts) -> str:
@@ -45,7 +45,21 @@ def counted(number: int, name: str) -> str:
 def _reconnected(facts: Facts) -> str:
     gap = facts.get("gap_seconds")
     away = f" after {span(gap)}" if gap else ""
-    return f"The mailbox was connected again{away}."
+    anew = " The account at this address is a new one." if facts.get("new_account") else ""
+    return f"The mailbox was connected again{away}.{anew}"
+
+
+def _stopped(facts: Facts) -> str:
+    """With the cause's own sentence where the page knows it: its words are the providers'."""
+    said = facts.get("sentence")
+    return f"The mailbox stopped until it is connected again. {said}" if said else "It stopped."
+
+
+def _gap_read(facts: Facts) -> str:
+    return (
+        f"What arrived while the mailbox was not connected was read: "
+        f"{counted(facts['found'], 'message')} looked at, {facts['logged']} logged."
+    )
 
 
 def _repaired(facts: Facts) -> str:
@@ -58,18 +72,13 @@ def _repaired(facts: Facts) -> str:
 _SENTENCES: dict[str, Callable[[Facts], str]] = {
     What.CONNECTED: lambda _: "The mailbox was connected.",
     What.RECONNECTED: _reconnected,
+    What.STOPPED: _stopped,
+    What.GAP_READ: _gap_read,
+    What.GAP_LEFT: lambda _: "What arrived while the mailbox was not connected was left unread.",
     What.DISCONNECTED: lambda _: "The mailbox was disconnected. What was logged stays.",
     What.CURSOR_EXPIRED: lambda facts: (
         "The provider no longer knew where we had stopped reading. "
         f"What came since {facts['since'][:16].replace('T', ' ')} UTC is listed."
     ),
     What.CURSOR_REPAIRED: _repaired,
-    What.SET_ASIDE: lambda facts: (
-        f"A {'file' if facts.get('file') else 'message'} made replylog stop three times. "
-        "It is left alone until somebody has it tried again."
-    ),
-    What.GIVEN_UP: lambda facts: (
-        f"{counted(facts['messages'], 'message')} could not be read after many tries. "
-        "A person must say whether to try again."
-    ),
 }

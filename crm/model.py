@@ -251,6 +251,17 @@ class AccountSettings:
     attachment_limit: int = 50  # MiB, of a whole message and of one file (rule `too-large`)
 
 
+class GapState(StrEnum):
+    """What becomes of the mail that arrived while a mailbox was not connected."""
+
+    COUNTING = "counting"
+    OPEN = "open"  # its owner has not decided
+    EMPTY = "empty"  # nothing arrived
+    READING = "reading"
+    READ = "read"
+    LEFT = "left"
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
     """A time during which a mailbox was connected; `until` is None while it still is."""
@@ -342,3 +353,4 @@ class Tokens:
     refresh_token: str = field(repr=False)
     expires_at: datetime
     scopes: frozenset[str] = frozenset()
+    consent_ends_at: datetime | None = None  # where the consent is for a limited time

@@ -1,7 +1,9 @@
 """What differs between the providers' OAuth; `providers.oauth` has what is the same."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -31,6 +33,21 @@ class Authority:
     granted: Callable[[str], frozenset[str]]  # scopes out of a token answer's `scope`
     identity: Callable[[Mapping[str, Any], str], Identity]  # of id token claims and access token
     owner: Callable[[Mapping[str, Any], str], Identity]  # likewise, where the claims may be missing
+
+
+MOST_CLAIMS = 2000  # characters; they must fit into an address
+
+
+def claims_wanted(text: str) -> str:
+    """What Entra wants a sign-in to prove, as the JSON text to send back; "" where it is none.
+    `text` is that JSON, or its base64 as in a WWW-Authenticate header."""
+    with suppress(ValueError):  # binascii.Error and UnicodeDecodeError are some
+        if text and not text.lstrip().startswith("{"):
+            plain = text.replace("-", "+").replace("_", "/").rstrip("=")
+            text = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
+        if len(text) <= MOST_CLAIMS and isinstance(json.loads(text), dict):
+            return text
+    return ""
 
 
 def claims_of(id_token: str, client_id: str) -> dict[str, Any]:

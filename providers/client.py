@@ -40,12 +40,14 @@ class CursorExpired(ProviderError):
 
 
 class Reconnect(ProviderError):
-    """Only the mailbox's owner (or their admin) can mend this. `cause` is one of `providers.causes`."""
+    """Only the mailbox's owner (or their admin) can mend this. `cause` is one of `providers.causes`,
+    `claims` what Entra wants the next sign-in to prove (JSON)."""
 
-    def __init__(self, cause: str, detail: str = "") -> None:
+    def __init__(self, cause: str, detail: str = "", claims: str = "") -> None:
         super().__init__(cause)
         self.cause = cause
         self.detail = detail
+        self.claims = claims
 
 
 class Gone(ProviderError):
@@ -136,11 +138,6 @@ class MailClient(Protocol):
 
     def unwatch(self, have: Sequence[WatchState]) -> None:
         """End all announcements. Those that are gone already are no error."""
-        ...
-
-    def carefully(self) -> None:
-        """From here on listings carry no headers, so that nothing is read of a message before it is
-        asked for: reading one ended a process."""
         ...
 
     def close(self) -> None:

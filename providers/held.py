@@ -10,7 +10,7 @@ class HeldToken:
     def __init__(self, access_token: str) -> None:
         self._access_token = access_token
 
-    def token(self, fresh: bool = False) -> str:
+    def token(self, fresh: bool = False, claims: str = "") -> str:
         if fresh:  # refused although new: nothing to renew it with is stored yet
-            raise Reconnect(causes.REFUSED)
+            raise Reconnect(causes.REFUSED, claims=claims)
         return self._access_token

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from crm.model import Tokens
 from infra.settings import Settings
 from providers import causes
-from providers.authority import Authority, claims_of
+from providers.authority import Authority, claims_of, claims_wanted
 from providers.client import Operator, Reconnect, Retry
 from providers.registry import authority
 from providers.tokens import StoredTokens, TokenSource
@@ -40,7 +40,9 @@ __all__ = [
 ]
 
 TIMEOUT = 20  # seconds, to connect and between bytes
-BAD_REQUEST = 400
+OK = 200
+REFUSALS = frozenset({400, 401, 403})  # RFC 6749, 5.2, and what Google does
+EARLY = timedelta(minutes=10)  # clocks differ
 TOO_MANY = 429
 REQUEST_TIMEOUT = 408
 SERVER_ERROR = 500
@@ -64,11 +66,15 @@ class Grant:
     subject: str  # the provider's lasting name of the person: Google's `sub`, Entra's "tid:oid"
 
 
-def begin(provider: str, settings: Settings, redirect_uri: str, login_hint: str = "") -> Flow:
-    """Where to send the person who connects a mailbox. Makes no request. Raises Operator."""
+def begin(
+    provider: str, settings: Settings, redirect_uri: str, login_hint: str = "", claims: str = ""
+) -> Flow:
+    """Where to send the person who connects a mailbox; `claims`: what the sign-in must prove, as
+    the provider asked when it refused the last one. Makes no request. Raises Operator."""
     there = _configured(provider, settings)
     state, verifier = generate_token(43), generate_token(64)
-    extra = dict(there.extra) | ({"login_hint": login_hint} if login_hint else {})
+    given = {"login_hint": login_hint, "claims": claims}
+    extra = dict(there.extra) | {name: value for name, value in given.items() if value}
     session = _session(there, scope=" ".join(there.scopes), redirect_uri=redirect_uri)
     url, _ = session.create_authorization_url(
         there.authorize_url, state=state, code_verifier=verifier, **extra
@@ -108,10 +114,18 @@ def finish(
     return Grant(tokens, address, subject)
 
 
-def refresh(provider: str, settings: Settings, tokens: Tokens) -> Tokens:
-    """New tokens; the refresh token is the new one where the provider changed it."""
+def refresh(provider: str, settings: Settings, tokens: Tokens, claims: str = "") -> Tokens:
+    """New tokens; the refresh token is the new one where the provider changed it. `claims`: what the
+    provider asked for when it refused the last access token."""
     there = _configured(provider, settings)
-    return _tokens(there, _refreshed(there, tokens.refresh_token), tokens)
+    try:
+        answer = _refreshed(there, tokens.refresh_token, claims)
+    except Reconnect as error:
+        ends = tokens.consent_ends_at
+        if error.cause == causes.REVOKED and ends is not None and ends <= datetime.now(UTC) + EARLY:
+            raise Reconnect(causes.TIME_LIMITED, error.detail) from None
+        raise
+    return _tokens(there, answer, tokens)
 
 
 def adopt(provider: str, settings: Settings, refresh_token: str) -> Grant:
@@ -144,10 +158,11 @@ def revoke(provider: str, settings: Settings, tokens: Tokens) -> None:
         )
 
 
-def _refreshed(there: Authority, refresh_token: str) -> dict[str, Any]:
+def _refreshed(there: Authority, refresh_token: str, claims: str = "") -> dict[str, Any]:
+    asked = {"claims": claims} if claims else {}
     with _refusals(there):
         answer: dict[str, Any] = _session(there).refresh_token(
-            there.token_url, refresh_token=refresh_token, allow_redirects=False
+            there.token_url, refresh_token=refresh_token, allow_redirects=False, **asked
         )
     return answer
 
@@ -170,8 +185,8 @@ def _session(there: Authority, **more: Any) -> OAuth2Session:
         **more,
     )
     session.mount("https://", _connections())
-    session.register_compliance_hook("access_token_response", _available)
-    session.register_compliance_hook("refresh_token_response", _available)
+    session.register_compliance_hook("access_token_response", _understood)
+    session.register_compliance_hook("refresh_token_response", _understood)
     return session
 
 
@@ -181,15 +196,33 @@ def _connections() -> HTTPAdapter:
     return HTTPAdapter()
 
 
+class _Refused(Exception):
+    """A token endpoint's refusal, with what Authlib would lose of it."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.error = str(body["error"])
+        words = (body.get(name) for name in ("error_subtype", "error_description"))
+        self.description = " ".join(str(each) for each in words if each)
+        self.claims = str(body.get("claims") or "")
+
+
 def _available(answer: requests.Response) -> requests.Response:
-    """`answer`, unless it says "not now", or more than Authlib keeps of a refusal: it loses the
-    status, the waiting time and Google's `error_subtype`."""
+    """`answer`, unless it says "not now"."""
     if answer.status_code in {TOO_MANY, REQUEST_TIMEOUT} or answer.status_code >= SERVER_ERROR:
         wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
         raise Retry(wait, f"sign-in answered {answer.status_code}")
-    subtype = answer.status_code >= BAD_REQUEST and _json(answer).get("error_subtype")
-    if subtype:
-        raise OAuthError(str(_json(answer).get("error")), str(subtype))
+    return answer
+
+
+def _understood(answer: requests.Response) -> requests.Response:
+    """`answer`, where a token endpoint can have given it. A proxy, a captive portal and a firewall
+    answer in its place, too: what they say must never count as a lost consent."""
+    status, body = _available(answer).status_code, _json(answer)
+    if status in REFUSALS and isinstance(body.get("error"), str):
+        raise _Refused(body)
+    if status != OK or "error" in body:
+        raise Retry(None, f"sign-in answered {status}, and not as a token endpoint does")
     return answer
 
 
@@ -205,8 +238,13 @@ def _json(answer: requests.Response) -> dict[str, Any]:
 def _refusals(there: Authority) -> Iterator[None]:
     try:
         yield
+    except _Refused as refused:
+        found = there.refusal(refused.error, refused.description)
+        if isinstance(found, Reconnect):
+            found.claims = claims_wanted(refused.claims)
+        raise found from None
     except OAuthError as error:
-        raise there.refusal(str(error.error), str(error.description or "")) from None
+        raise Retry(None, f"sign-in failed: {type(error).__name__}") from None
     except (requests.RequestException, ValueError) as error:
         raise Retry(None, f"sign-in failed: {type(error).__name__}") from error
 
@@ -223,12 +261,23 @@ def _tokens(there: Authority, answer: Mapping[str, Any], old: Tokens | None) -> 
     if not there.needed <= scopes:
         raise Reconnect(causes.SCOPE_MISSING)
     kept = old.refresh_token if old else ""
+    ends = _consent_ends(answer)
     return Tokens(
         access_token=access,
         refresh_token=str(answer.get("refresh_token") or kept),
         expires_at=datetime.fromtimestamp(expires, UTC),
         scopes=scopes,
+        consent_ends_at=ends or (old.consent_ends_at if old else None),
     )
+
+
+def _consent_ends(answer: Mapping[str, Any]) -> datetime | None:
+    """When a consent ends that was given for a limited time; Google says so."""
+    try:
+        life = timedelta(seconds=float(answer["refresh_token_expires_in"]))
+        return datetime.now(UTC) + life
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _description(args: Mapping[str, str]) -> str:

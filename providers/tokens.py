@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from crm.model import Tokens
@@ -14,15 +15,21 @@ LOOKS, LOOK_SECONDS = 15, 0.1  # how long a refused refresh waits for another wo
 
 Load: TypeAlias = Callable[[], tuple[Tokens, int]]  # stored tokens and their version
 Save: TypeAlias = Callable[[Tokens, int], bool]  # False: somebody stored newer ones than `version`
-Refresh: TypeAlias = Callable[[Tokens], Tokens]  # raises Retry, Reconnect or Operator
+
+
+class Refresh(Protocol):
+    """Exchanges tokens for new ones. Raises Retry, Reconnect or Operator."""
+
+    def __call__(self, tokens: Tokens, /, *, claims: str = "") -> Tokens: ...
 
 
 class TokenSource(Protocol):
     """Where an adapter gets the token of its calls."""
 
-    def token(self, fresh: bool = False) -> str:
+    def token(self, fresh: bool = False, claims: str = "") -> str:
         """An access token that is good for some minutes. `fresh`: the last one was refused, so get
-        a new one. Raises Retry, Reconnect or Operator."""
+        a new one; `claims`: because it must prove these (Entra). Raises Retry, Reconnect or
+        Operator."""
         ...
 
 
@@ -45,11 +52,11 @@ class StoredTokens:
         self._held: Tokens | None = None
         self._lock = threading.Lock()
 
-    def token(self, fresh: bool = False) -> str:
+    def token(self, fresh: bool = False, claims: str = "") -> str:
         with self._lock:
             refused = self._held.access_token if fresh and self._held else None
             if not self._good(self._held, refused):
-                self._held = self._newest(refused, fresh)
+                self._held = self._newest(refused, fresh, claims)
             assert self._held is not None
             return self._held.access_token
 
@@ -58,18 +65,19 @@ class StoredTokens:
             return False
         return self._clock() + MARGIN < tokens.expires_at
 
-    def _newest(self, refused: str | None, fresh: bool) -> Tokens:
+    def _newest(self, refused: str | None, fresh: bool, claims: str) -> Tokens:
         stored, version = self._load()
         must_renew = fresh and refused is None  # asked for a fresh one before any was handed out
         if not must_renew and self._good(stored, refused):
             return stored
-        return self._renew(stored, version)
+        return self._renew(stored, version, claims)
 
-    def _renew(self, stored: Tokens, version: int) -> Tokens:
+    def _renew(self, stored: Tokens, version: int, claims: str) -> Tokens:
         """New tokens, stored; or those that another worker stored meanwhile."""
+        refresh = partial(self._refresh, claims=claims) if claims else self._refresh
         while True:
             try:
-                renewed = self._refresh(stored)
+                renewed = refresh(stored)
             except Reconnect:
                 newer = self._newer_than(version)
                 if newer is None:

@@ -105,7 +105,7 @@ def reconnect(mailbox_id: int) -> Answer:
 
 def start_again(mailbox_id: int) -> Answer:
     mailbox = owned_mailbox(mailbox_id)
-    return _begin(mailbox.provider, mailbox.address, mailbox.id)
+    return _begin(mailbox.provider, mailbox.address, mailbox.id, claims=mailbox.claims)
 
 
 def callback(provider_path: str) -> Answer:
@@ -177,9 +177,10 @@ def _begin(
     address: str,
     mailbox_id: int | None,
     kind: MailboxKind = MailboxKind.PERSONAL,
+    claims: str = "",
 ) -> Answer:
     try:
-        flow = oauth.begin(provider, parts().settings, _redirect_uri(provider), address)
+        flow = oauth.begin(provider, parts().settings, _redirect_uri(provider), address, claims)
     except Operator as error:
         return refusal(error.cause, provider, address, mailbox_id)
     flows = session.get("flows", {})

@@ -8,8 +8,10 @@ from flask import Response, abort, render_template, request
 from crm.history import sentence
 from crm.model import VerdictKind
 from crm.store import history, mailboxes
+from crm.store.history import Happened
 from crm.store.mailboxes import Mailbox
 from crm.store.paging import WrongCursor
+from providers import causes
 from web import live
 from web.parts import parts
 from web.people import me
@@ -63,9 +65,13 @@ def _lines(mailbox: Mailbox, after: str) -> tuple[list[Line], str]:
             found = history.listing(conn, mailbox.account_id, mailbox.id, PER_PAGE, after)
         except WrongCursor:
             abort(404)
-    return [
-        Line(each.at, each.what, sentence(each.what, each.facts)) for each in found.items
-    ], found.next
+    return [Line(each.at, each.what, _told(each)) for each in found.items], found.next
+
+
+def _told(each: Happened) -> str:
+    cause = each.facts.get("cause")
+    said = {"sentence": causes.explain(cause).sentence} if isinstance(cause, str) else {}
+    return sentence(each.what, said | each.facts)
 
 
 def _shown(found: list[Line], more: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 
 from flask import current_app
@@ -60,9 +61,7 @@ class Parts:
             with self.database.begin() as conn:
                 return mailboxes.save_tokens(conn, *where, tokens, version, self.secrets)
 
-        access = StoredTokens(
-            load, save, lambda old: oauth.refresh(mailbox.provider, self.settings, old)
-        )
+        access = StoredTokens(load, save, partial(oauth.refresh, mailbox.provider, self.settings))
         return self.open_client(mailbox.provider, access, self.settings)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from redis import Redis
 
@@ -70,7 +71,7 @@ def client_opener(
         access = StoredTokens(
             load=lambda: load(mailbox),
             save=lambda tokens, version: save(mailbox, tokens, version),
-            refresh=lambda tokens: oauth.refresh(mailbox.provider, settings, tokens),
+            refresh=partial(oauth.refresh, mailbox.provider, settings),
         )
         return registry.open_client(mailbox.provider, access, settings)
 

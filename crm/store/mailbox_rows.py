@@ -22,6 +22,8 @@ class Mailbox:
     kind: MailboxKind
     status: MailboxStatus
     cause: str
+    claims: str  # what the next sign-in must prove, in the provider's words; "" for nothing
+    stopped_at: datetime | None  # since when it waits for its owner
     subject: str
     own_addresses: frozenset[str]
     cursor: str
@@ -34,16 +36,6 @@ class Mailbox:
     label_due_at: datetime | None
     wake_at: datetime | None
     created_at: datetime
-    blocked_by: str = ""  # see `crm.store.limits`
-    blocked_since: datetime | None = None
-    failed_runs: int = 0  # in a row
-    deaths: int = 0  # see `crm.store.deaths`
-    suspect: str = ""
-    suspect_deaths: int = 0
-    owed_since: datetime | None = None  # see `crm.store.owed`
-    owed_began: datetime | None = None
-    owed_places: tuple[str, ...] = ()
-    repairs: int = 0
 
     def lag_seconds(self, now: datetime) -> int | None:
         """How long ago the time lies up to which all mail is settled; None where nobody reads it."""
@@ -61,6 +53,8 @@ COLUMNS = (
     Table.kind,
     Table.status,
     Table.cause,
+    Table.claims,
+    Table.stopped_at,
     Table.subject,
     Table.own_addresses,
     Table.cursor,
@@ -73,16 +67,6 @@ COLUMNS = (
     Table.label_due_at,
     Table.wake_at,
     Table.created_at,
-    Table.blocked_by,
-    Table.blocked_since,
-    Table.failed_runs,
-    Table.deaths,
-    Table.suspect,
-    Table.suspect_deaths,
-    Table.owed_since,
-    Table.owed_began,
-    Table.owed_places,
-    Table.repairs,
 )
 
 
@@ -95,6 +79,5 @@ def mailbox_of(row: Row[Any]) -> Mailbox:
             "kind": MailboxKind(values["kind"]),
             "status": MailboxStatus(values["status"]),
             "own_addresses": frozenset(values["own_addresses"]),
-            "owed_places": tuple(values["owed_places"]),
         }
     )

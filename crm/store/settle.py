@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, exists, func, or_, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, exists, func, select
 
 from crm.database import alone
 from crm.model import Ref, VerdictKind
@@ -28,24 +28,19 @@ _SEEN = select(JournalRow.provider_id).where(
     sql.held(JournalRow),
     JournalRow.mailbox_id == _MAILBOX,
     sql.among(JournalRow.provider_id),
-    or_(
-        and_(
-            JournalRow.verdict == VerdictKind.LOGGED,
-            ~exists().where(
-                sql.held(Sighting),
-                Sighting.mailbox_id == JournalRow.mailbox_id,
-                Sighting.provider_id == JournalRow.provider_id,
-                ~Sighting.carries,
-            ),
-        ),
-        JournalRow.rule == again.FATAL,
+    JournalRow.verdict == VerdictKind.LOGGED,
+    ~exists().where(
+        sql.held(Sighting),
+        Sighting.mailbox_id == JournalRow.mailbox_id,
+        Sighting.provider_id == JournalRow.provider_id,
+        ~Sighting.carries,
     ),
 )
 _WAITING = select(PendingMessage.provider_id).where(
     sql.held(PendingMessage),
     PendingMessage.mailbox_id == _MAILBOX,
     sql.among(PendingMessage.provider_id),
-    or_(PendingMessage.next_at.is_not(None), PendingMessage.reason == again.FATAL),
+    PendingMessage.next_at.is_not(None),
 )
 _DUE = (
     select(
@@ -105,15 +100,13 @@ def commit(
 
 
 def seen(conn: Connection, mailbox: Mailbox, refs: Sequence[Ref]) -> set[str]:
-    """Provider ids of those messages that are logged: nothing can change for these copies; and of
-    those that are never to be read by themselves again. One that is refused, or is there by another
-    copy alone, may be judged again: labels and places change."""
+    """Provider ids of those messages that are logged: nothing can change for these copies. One that
+    is refused, or is there by another copy alone, may be judged again: labels and places change."""
     return _ids(conn, _SEEN, mailbox, refs)
 
 
 def waiting(conn: Connection, mailbox: Mailbox, refs: Sequence[Ref]) -> set[str]:
-    """Provider ids of those messages that are pending and will be judged in their own time, or when
-    a person says so."""
+    """Provider ids of those messages that are pending and will be judged in their own time."""
     return _ids(conn, _WAITING, mailbox, refs)
 
 

@@ -58,14 +58,18 @@ def seal(plain: Tokens, secrets: Secrets) -> bytes:
         "expires_at": plain.expires_at.isoformat(),
         "scopes": sorted(plain.scopes),
     }
+    if plain.consent_ends_at is not None:
+        value["consent_ends_at"] = plain.consent_ends_at.isoformat()
     return secrets.encrypt(json.dumps(value).encode())
 
 
 def _unseal(sealed: bytes, secrets: Secrets) -> Tokens:
     value = json.loads(secrets.decrypt(sealed))
+    ends = value.get("consent_ends_at")
     return Tokens(
         access_token=value["access_token"],
         refresh_token=value["refresh_token"],
         expires_at=datetime.fromisoformat(value["expires_at"]),
         scopes=frozenset(value["scopes"]),
+        consent_ends_at=datetime.fromisoformat(ends) if ends else None,
     )

@@ -22,7 +22,6 @@ class Waiting:
     reason: str
     attempts: int
     next_at: datetime | None
-    error: str = ""  # class of the last error
 
 
 def waiting(conn: Connection, account_id: int, journal_ids: Collection[int]) -> dict[int, Waiting]:
@@ -35,7 +34,6 @@ def waiting(conn: Connection, account_id: int, journal_ids: Collection[int]) -> 
                 PendingMessage.reason,
                 PendingMessage.attempts,
                 PendingMessage.next_at,
-                PendingMessage.last_error,
             )
             .join(PendingMessage, _SAME)
             .where(
@@ -45,7 +43,7 @@ def waiting(conn: Connection, account_id: int, journal_ids: Collection[int]) -> 
             )
         )
         for row in conn.execute(query):
-            found[row.id] = Waiting(*row[1:])
+            found[row.id] = Waiting(row.reason, row.attempts, row.next_at)
     return found
 
 
@@ -68,7 +66,6 @@ def judge_again(conn: Connection, account_id: int, journal_id: int, now: datetim
     """Judge one refused message again, whatever refused it but its place. Gives the mailboxes that
     are rung, for the queue."""
     touched = again.these(conn, account_id, [journal_id], again.SETTING, now)
-    touched |= again.fatal(conn, account_id, journal_id, now)
     return again.wake(conn, account_id, touched, now)
 
 

@@ -22,6 +22,7 @@ from providers.waiting import retry_after, until
 NEXT_MINUTE = 60.0  # seconds; quotas are counted by the minute
 NOT_FOUND = 404
 SERVER_ERROR = 500
+BY_OTHERS = frozenset({*range(300, 400), 401, 403, 407})
 
 _WHEN = re.compile(r"retry after (\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)", re.IGNORECASE)
 
@@ -57,6 +58,7 @@ class Answer:
     headers: Mapping[str, str]
     about: About
     now: datetime
+    by_gmail: bool = True  # with an error object, as all its refusals have
 
     def says(self, *parts: str) -> bool:
         return any(part in self.message.lower() for part in parts)
@@ -64,6 +66,7 @@ class Answer:
 
 def read(error: HttpError, about: About, now: datetime) -> Answer:
     """An `HttpError`, taken apart; a body that is no JSON gives no reasons."""
+    by_gmail = True
     try:
         body = json.loads(error.content)["error"]
         inner = [*body.get("errors", ()), *body.get("details", ())]
@@ -71,9 +74,9 @@ def read(error: HttpError, about: About, now: datetime) -> Answer:
         found.add(str(body.get("status", "")))
         message = str(body.get("message", ""))
     except (ValueError, TypeError, KeyError, AttributeError):
-        found, message = set(), ""
+        found, message, by_gmail = set(), "", False
     reasons = frozenset(reason.lower() for reason in found)
-    return Answer(int(error.resp.status), reasons, message, error.resp, about, now)
+    return Answer(int(error.resp.status), reasons, message, error.resp, about, now, by_gmail)
 
 
 def meaning(answer: Answer) -> Outcome | None:
@@ -151,6 +154,8 @@ _TABLE: tuple[tuple[Callable[[Answer], bool], Callable[[Answer], Outcome]], ...]
     (lambda a: a.says("only one user push notification client"), lambda _: OtherClient()),
     (_status(408, 429), _retry()),
     (lambda a: a.status >= SERVER_ERROR, _retry()),
+    # A proxy, a captive portal or a firewall answers in Gmail's place: never a lost consent.
+    (lambda a: a.status in BY_OTHERS and not a.by_gmail, _retry()),
     (_reason(403, "dailylimitexceeded", "quotaexceeded"), _operator(causes.PROJECT_QUOTA)),
     (_reason(403, "ratelimitexceeded", "userratelimitexceeded"), _retry(NEXT_MINUTE)),
     (_reason(403, "accessnotconfigured", "service_disabled"), _operator(causes.API_NOT_ENABLED)),

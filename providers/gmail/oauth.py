@@ -34,8 +34,10 @@ _THEIRS = {
 }
 _SIGNS = {
     "admin_policy_enforced": causes.ADMIN_BLOCKED,
-    "invalid_rapt": causes.EXPIRED,  # the organisation limits how long a sign-in lasts
-    "rapt_required": causes.EXPIRED,
+    "invalid_rapt": causes.SESSION_ENDED,  # the organisation limits how long a sign-in lasts
+    "rapt_required": causes.SESSION_ENDED,
+    "account has been deleted": causes.MAILBOX_GONE,
+    "account has been disabled": causes.ACCOUNT_DISABLED,
 }
 _LATER = frozenset({"server_error", "temporarily_unavailable", "internal_failure"})
 
@@ -65,7 +67,7 @@ def refusal(error: str, description: str) -> ProviderError:
     if error in _LATER:
         return Retry(None, error)
     for sign, cause in _SIGNS.items():
-        if sign in description:
+        if sign in description.lower():
             return Reconnect(cause, error)
     if error in _THEIRS:
         return Reconnect(_THEIRS[error], error)

@@ -5,6 +5,7 @@ regard to letter case, because Graph writes the same code in several; the messag
 looked at.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +14,7 @@ from typing import Any
 import orjson
 
 from providers import causes
+from providers.authority import claims_wanted
 from providers.client import CursorExpired, Gone, Operator, Reconnect, Retry
 
 
@@ -87,6 +89,8 @@ def _row(
 
 
 CLIENT_ERRORS = tuple(range(400, 500))
+BY_OTHERS = frozenset({*range(300, 400), 401, 403, 407, 511})
+_CLAIMS = re.compile(r'claims="([A-Za-z0-9+/_=-]+)"')
 
 TABLE = (
     # Waiting helps. 409 beside subscriptions is Exchange's "somebody else wrote just now".
@@ -182,12 +186,36 @@ def failure(
     codes = error_codes(body)
     detail = " ".join([str(status), *codes])
     found = frozenset(code.lower() for code in codes)
-    if "insufficient_claims" in headers.get("www-authenticate", ""):
+    if _insufficient(headers):
         found |= {"insufficient_claims"}
+    if _by_another(status, found, headers, about):
+        return Retry(retry_after(headers), f"{status}, and not as Graph answers")
     for row in TABLE:
         if row.matches(status, found, about):
-            return row.makes(retry_after(headers), detail)
+            error = row.makes(retry_after(headers), detail)
+            if isinstance(error, Reconnect):
+                error.claims = claims_asked(headers)
+            return error
     return UnexpectedAnswer(f"Graph answered {detail} about a {about}")
+
+
+def _by_another(
+    status: int, codes: frozenset[str], headers: Mapping[str, str], about: About
+) -> bool:
+    """Whether a proxy, a captive portal or a firewall answers in Graph's place, without an error
+    code of Graph's: never a lost consent. A forbidden subscription is none anyway."""
+    asks = "bearer" in headers.get("www-authenticate", "").lower()
+    return status in BY_OTHERS and not codes and not asks and about is not About.SUBSCRIPTION
+
+
+def _insufficient(headers: Mapping[str, str]) -> bool:
+    return "insufficient_claims" in headers.get("www-authenticate", "")
+
+
+def claims_asked(headers: Mapping[str, str]) -> str:
+    """What Graph wants a token to prove (continuous access evaluation), as JSON; "" for nothing."""
+    found = _CLAIMS.search(headers.get("www-authenticate", ""))
+    return claims_wanted(found[1]) if found and _insufficient(headers) else ""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

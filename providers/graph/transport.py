@@ -24,7 +24,7 @@ from msgraph.graph_service_client import GraphServiceClient
 
 from providers.client import CHUNK, Retry
 from providers.graph import loop
-from providers.graph.errors import About, UnexpectedAnswer, failure
+from providers.graph.errors import About, UnexpectedAnswer, claims_asked, failure
 from providers.tokens import TokenSource
 
 Json: TypeAlias = dict[str, Any]
@@ -89,7 +89,7 @@ class Transport:
         answers = loop.run(self._send_all(infos))
         refused = [n for n, answer in enumerate(answers) if _status(answer) == UNAUTHORIZED]
         if refused:
-            self._bearer.token = self._source.token(fresh=True)
+            self._renew_token(answers[refused[0]])
             for n in refused:
                 infos[n].headers.remove("Authorization")
             again = loop.run(self._send_all([infos[n] for n in refused]))
@@ -120,12 +120,18 @@ class Transport:
             answer = loop.run(self._open(info))
             if answer.status_code == UNAUTHORIZED:
                 loop.forget(answer.aclose())
-                self._bearer.token = self._source.token(fresh=True)
+                self._renew_token(answer)
                 info.headers.remove("Authorization")
                 answer = loop.run(self._open(info))
         except httpx.RequestError as error:
             raise Retry(None, type(error).__name__) from None
         return answer
+
+    def _renew_token(self, refusal: httpx.Response) -> None:
+        """A new token; one that proves what the refusal of the last asked for, where it did."""
+        claims = claims_asked(refusal.headers)
+        more = {"claims": claims} if claims else {}
+        self._bearer.token = self._source.token(fresh=True, **more)
 
     def batch(self, infos: Sequence[RequestInformation], about: About) -> list[Answer]:
         """As `ask_all`, for GETs, twenty in a round trip. Raises where a whole batch fails."""

@@ -41,6 +41,7 @@ class Grant:
     address: str
     scopes: frozenset[str]
     alive: bool = True
+    ends: datetime | None = None  # for a limited time, as of an app in testing
 
 
 @dataclass
@@ -153,6 +154,11 @@ class Accounts:
         answer |= {"scope": " ".join(shown), "token_type": "Bearer"}
         if refresh:
             answer["refresh_token"] = refresh
+        if refresh and (limit := float(str(self.world.switches["google.consent_seconds"]))):
+            grant.ends = self.world.now() + timedelta(seconds=limit)
+        if grant.ends:
+            left = (grant.ends - self.world.now()).total_seconds()
+            answer["refresh_token_expires_in"] = int(left)
         if "openid" in grant.scopes:
             answer["id_token"] = self.id_token(grant, access, nonce)
         return answer

@@ -9,6 +9,7 @@
 | POST google/service-account | email | a key file as Google's console gives it |
 | POST google/authorize | url, address, scopes (absent: all asked for) | location: where the browser goes |
 | POST google/token | address, scopes, client | access_token and refresh_token without a browser |
+| POST google/narrow | address, scopes | every consent of a person is for these scopes from now on |
 | POST google/limit | address, kind, seconds | refuse everything of a user; kinds: `sandbox.google.errors.LIMITS` |
 | POST google/send-as | address, alias, name, accepted | |
 | POST google/draft | address, draft (absent: new), and as mail | the draft's id; once more = an autosave |
@@ -128,6 +129,14 @@ def _token(world: World, body: Body) -> object:
     return google.accounts.token_answer(grant, google.accounts.new_refresh(grant))
 
 
+def _narrow(world: World, body: Body) -> object:
+    address = _box(world, body).address
+    for grant in Google.of(world).accounts.refresh.values():
+        if grant.address == address:
+            grant.scopes = frozenset(LONG.get(s, s) for s in map(str, body["scopes"]))
+    return {"ok": True}
+
+
 def _limit(world: World, body: Body) -> object:
     quota = Google.of(world).quota
     seconds = float(body.get("seconds", 60))
@@ -191,6 +200,7 @@ def add_routes(world: World, routes: flask.Blueprint) -> None:
         "POST google/service-account": _service_account,
         "POST google/authorize": _authorize,
         "POST google/token": _token,
+        "POST google/narrow": _narrow,
         "POST google/limit": _limit,
         "POST google/send-as": _send_as,
         "POST google/draft": _draft,

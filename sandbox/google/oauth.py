@@ -159,6 +159,11 @@ def _from_refresh(google: Google, client: Client) -> dict[str, object]:
     refused = str(google.world.switches["google.refresh_error"])
     if refused:
         raise OAuthError("invalid_grant", "Bad Request", error_subtype=refused)
+    words = str(google.world.switches["google.refresh_words"])
+    if words:
+        raise OAuthError("invalid_grant", words)
+    if grant and grant.ends and grant.ends <= google.world.now():
+        grant.alive = False
     if grant is None or not grant.alive or grant.client != client.id:
         raise OAuthError("invalid_grant", "Token has been expired or revoked.")
     wanted = {LONG.get(s, s) for s in form.get("scope", "").split()}

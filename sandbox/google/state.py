@@ -21,6 +21,8 @@ SWITCHES: dict[str, object] = {
     "google.token_seconds": 3600,
     "google.scopes_ticked": True,
     "google.refresh_error": "",  # error_subtype with which every refresh is refused
+    "google.refresh_words": "",  # error_description with which every refresh is refused
+    "google.consent_seconds": 0,  # how long consents last from now on; 0 = for good
     "google.certs_max_age": 21_600,
     "gmail.quota": True,
     "gmail.units_per_minute": 6000,

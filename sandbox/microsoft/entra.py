@@ -88,6 +88,7 @@ class Entra:
             values.get("code_challenge", ""),
             values.get("nonce", ""),
             self.world.now() + timedelta(minutes=10),
+            proven="capolids" in values.get("claims", ""),
         )
         return _back(values, code=self.service.new_code(code), session_state="sandbox")
 
@@ -165,9 +166,15 @@ class Entra:
         if code.challenge and code.challenge != _challenge(form.get("code_verifier", "")):
             raise EntraError("501481")
         self._switched(code.address)
+        self._proven(code)
         code.redirect_uri = "used"
         scopes = frozenset(code.scopes)
-        return Grant(code.address, scopes), scopes, code.nonce
+        return Grant(code.address, scopes, proven=code.proven), scopes, code.nonce
+
+    def _proven(self, held: Code | Grant) -> None:
+        mailbox = self.service.mailbox(held.address)
+        if mailbox and mailbox.switches.on("entra.second_factor") and not held.proven:
+            raise EntraError("50076")
 
     def _by_refresh(self, form: dict[str, str]) -> tuple[Grant, frozenset[str], str]:
         text = form.get("refresh_token", "")
@@ -177,6 +184,7 @@ class Entra:
         self._switched(grant.address)
         if grant.revoked:
             raise EntraError(grant.revoked)
+        self._proven(grant)
         asked = {plain_scope(scope) for scope in form.get("scope", "").split()}
         missing = asked - self.service.consents.get(grant.address, set()) - OPENID - {".default"}
         if missing:

@@ -7,9 +7,15 @@ from sandbox.microsoft.wire import Json
 
 # number -> (error, text, suberror)
 NUMBERS: dict[str, tuple[str, str, str]] = {
+    "50034": ("invalid_grant", "The user account does not exist in the directory.", ""),
     "50053": ("invalid_grant", "The account is locked.", ""),
     "50055": ("invalid_grant", "The password is expired.", "user_password_expired"),
     "50057": ("invalid_grant", "The user account is disabled.", ""),
+    "50058": (
+        "interaction_required",
+        "A silent sign-in request was sent but no user is signed in.",
+        "",
+    ),
     "50072": (
         "invalid_grant",
         "The user must enroll in multi-factor authentication.",
@@ -61,6 +67,7 @@ NUMBERS: dict[str, tuple[str, str, str]] = {
         "message_only",
     ),
     "53001": ("invalid_grant", "The device is not domain joined.", "message_only"),
+    "53002": ("invalid_grant", "The application is not an approved one.", "message_only"),
     "53003": (
         "invalid_grant",
         "Access has been blocked by Conditional Access policies.",
@@ -72,6 +79,7 @@ NUMBERS: dict[str, tuple[str, str, str]] = {
         "Your device is required to be managed to access this resource.",
         "message_only",
     ),
+    "530084": ("invalid_grant", "Access is blocked by token protection.", "message_only"),
     "54005": ("invalid_grant", "OAuth2 authorization code was already redeemed.", ""),
     "65001": (
         "invalid_grant",
@@ -79,6 +87,7 @@ NUMBERS: dict[str, tuple[str, str, str]] = {
         "consent_required",
     ),
     "70000": ("invalid_grant", "The provided value for the input parameter is not valid.", ""),
+    "700003": ("invalid_grant", "The device object was not found in the tenant.", ""),
     "700082": ("invalid_grant", "The refresh token has expired due to inactivity.", "bad_token"),
     "700084": ("invalid_grant", "The refresh token was issued to a single page app.", "bad_token"),
     "70008": (
@@ -120,6 +129,7 @@ NUMBERS: dict[str, tuple[str, str, str]] = {
     ),
     "90033": ("temporarily_unavailable", "A transient error has occurred. Please try again.", ""),
     "90094": ("consent_required", "An administrator must consent to this application.", ""),
+    "90095": ("consent_required", "An administrator must approve the request first.", ""),
     "65004": ("access_denied", "The user declined to consent to access the app.", ""),
     "50011": ("invalid_request", "The redirect URI does not match those configured.", ""),
 }

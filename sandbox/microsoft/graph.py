@@ -181,6 +181,10 @@ class Graph:
             if mailbox.switches.on("graph.mailbox_disabled"):
                 text = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
                 raise GraphError(404, "MailboxNotEnabledForRESTAPI", text)
+            code = mailbox.switches.text("graph.mailbox_error")
+            if code:
+                status = int(mailbox.switches.number("graph.mailbox_status"))
+                raise GraphError(status, code, "The request cannot be served.")
             return self._run(context, route, keys)
 
     def _run(self, context: Context, route: Route, keys: list[str]) -> Answer:

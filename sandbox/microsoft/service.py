@@ -45,6 +45,7 @@ class Code:
     challenge: str
     nonce: str
     expires: datetime
+    proven: bool = False  # the sign-in proved what claims asked for
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Grant:
     address: str
     scopes: frozenset[str]
     revoked: str = ""  # AADSTS number once it is
+    proven: bool = False  # likewise
 
 
 @dataclass

@@ -9,6 +9,7 @@ from sandbox.world import World
 SWITCHES: dict[str, object] = {
     # Entra ID
     "entra.error": "",  # an AADSTS number ("50173") or "temporarily_unavailable": refuse tokens so
+    "entra.second_factor": False,  # AADSTS50076 with claims, until a sign-in brings the claims back
     "entra.admin_consent": False,  # people cannot consent by themselves
     "entra.rotation_ends_old": False,  # using a refresh token ends it
     "entra.token_seconds": 3600.0,  # how long access tokens live; randomly up to a fifth longer
@@ -20,6 +21,8 @@ SWITCHES: dict[str, object] = {
     "graph.retry_after": "seconds",  # of a 429: "seconds", "zero" or "missing"
     "graph.claims_challenge": False,  # 401 insufficient_claims until a token is got with claims
     "graph.mailbox_disabled": False,  # on-premises or blocked: MailboxNotEnabledForRESTAPI
+    "graph.mailbox_error": "",  # any other code with which all about the mailbox is refused
+    "graph.mailbox_status": 404,  # and its status
     # messages
     "graph.conversation_by_subject": True,  # unrelated mail of one subject shares conversationId
     "graph.send_through_outbox": True,  # one send shows up in Outbox first

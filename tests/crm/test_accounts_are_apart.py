@@ -20,6 +20,7 @@ from crm.store import (
     contacts,
     deals,
     files,
+    gaps,
     journal,
     mailboxes,
     never_log,
@@ -35,7 +36,7 @@ from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "answers", "backfill", "companies", "contacts", "context", "copies", "deals", "deaths", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "history", "journal",
+MODULES = ("accounts", "again", "answers", "backfill", "companies", "connecting", "contacts", "context", "copies", "deals", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "gaps", "history", "journal",
            "journal_facts", "mailboxes", "never_log", "never_log_effects", "outbox", "people", "previews", "runs", "search", "senders", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 DIGEST = "d" * 64
@@ -122,6 +123,9 @@ def victim(database, secrets, now):
         mailboxes.set_folders(conn, world.account, mailbox.id, [Folder(MARK, MARK, "inbox")])
         watch = WatchState(MARK, MARK, now, MARK)
         mailboxes.set_watches(conn, mailbox, [watch], now, now)
+        gaps.begin(
+            conn, world.account, mailbox.id, now - timedelta(days=2), now - timedelta(days=1)
+        )
     zoe = world.contact(f"zoe@{MARK}.test", name=MARK, company=company)
     with database.begin() as conn:
         deals.add(conn, world.account, MARK, [zoe], now)
@@ -162,6 +166,7 @@ def arguments(victim, stranger):
         email_id = next(row.email_id for row in rows if row.email_id)
         file, *_ = files.due(conn, theirs, now, 5)
         digest = accounts.digests(conn, victim.account, victim.secrets).of("m1@mail.test")
+        (gap,) = gaps.work(conn, victim.account, theirs.id)
     mailbox = replace(theirs, account_id=stranger.account, own_addresses=frozenset())
     new = mailboxes.NewMailbox(None, "x@y.test", "gmail", a_token(now))
     return {
@@ -187,7 +192,7 @@ def arguments(victim, stranger):
         "keep": 10_000, "gone": zoe.id, "sequence": "mine",
         "changed": Changed(["m1@mail.test"], [email_id], [1]), "same": [{email_id}], "copies": [],
         "keyed": Digests(b"k" * 32), "refused": {email_id: {1: ("not-owner", False)}},
-        "what": What.CONNECTED, "topic": "t", "key": "mine", "payload": {}, "payloads": {"mine": {}}, "values": {"name": "mine"}, "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
+        "what": What.CONNECTED, "gap_id": gap.id, "row": gap, "arrived": 1, "attempts": 1, "found": 1, "up_to": now, "claims": "{}", "topic": "t", "key": "mine", "payload": {}, "payloads": {"mine": {}}, "values": {"name": "mine"}, "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import base64
 import itertools
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -76,7 +77,7 @@ class GmailRig:
 
     def open(self, **more: Any) -> GmailClient:
         access = StoredTokens(
-            self.stored.load, self.stored.save, lambda old: refresh("gmail", self.settings, old)
+            self.stored.load, self.stored.save, partial(refresh, "gmail", self.settings)
         )
         return GmailClient(access, self.settings, page_size=self.page_size, **more)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -152,9 +153,7 @@ def rig_on(sandbox: Sandbox, page_size: int = 3) -> Iterator[GraphRig]:
     with serving(Stub(script=_prove)) as hooks:
         settings = settings_for(sandbox, public_url=hooks.url.removesuffix("/v1.0"))
         store = Store(_tokens(sandbox, address, "MailboxSettings.ReadWrite"))
-        source = StoredTokens(
-            store.load, store.save, lambda held: oauth.refresh("graph", settings, held)
-        )
+        source = StoredTokens(store.load, store.save, partial(oauth.refresh, "graph", settings))
         client = GraphClient(source, settings, page_size)
         yield GraphRig(sandbox, address, settings, client, hooks, store, page_size)
         loop.shutdown()

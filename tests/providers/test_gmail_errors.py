@@ -122,10 +122,15 @@ def test_what_is_missing_elsewhere_is_a_mistake_too():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"[]", b"{}", b'{"error": 1}', b'{"error": {"errors": 3}}', b"\xff\xfe",
-             b'{"error": {"errors": [1, null], "details": [2]}}']
+    "body", [b"", b"null", b"[]", b"{}", b'{"error": 1}', b'{"error": {"errors": 3}}', b"\xff\xfe"]
 )  # fmt: skip
-def test_a_refusal_with_any_body_is_judged_by_its_status(body):
+def test_a_refusal_that_gmail_does_not_write_so_is_another_ones(body):
+    for status in (302, 401, 403, 407, 429):
+        assert isinstance(raised(refusal(status, body=body)), Retry)
+
+
+def test_a_refusal_with_odd_reasons_is_judged_by_its_status():
+    body = b'{"error": {"errors": [1, null], "details": [2]}}'
     assert isinstance(raised(refusal(403, body=body)), Reconnect)
     assert isinstance(raised(refusal(429, body=body)), Retry)
 

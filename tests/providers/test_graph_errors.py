@@ -144,7 +144,14 @@ def test_a_denied_subscription_is_the_owners_when_the_code_says_so():
     assert isinstance(error, Reconnect)
 
 
-@pytest.mark.parametrize(("status", "code"), [(400, "BadRequest"), (302, ""), (418, "")])
+@pytest.mark.parametrize("status", [302, 401, 403, 407, 511])
+def test_a_refusal_without_a_code_is_another_ones(status):
+    assert isinstance(refusal(status), Retry)
+    asks = {"www-authenticate": 'Bearer realm=""'}
+    assert isinstance(refusal(401, headers=asks), Reconnect)
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, "BadRequest"), (302, "odd"), (418, "")])
 def test_an_unknown_answer_is_a_bug(status, code):
     assert isinstance(refusal(status, code), UnexpectedAnswer)
 

@@ -298,12 +298,19 @@ def test_an_expired_access_token_is_renewed_without_notice(rig):
     assert ids(drain(rig, cursor)[0]) == [ref]
 
 
-def test_a_claims_challenge_is_conditional_access(rig):
+def test_a_claims_challenge_is_met_with_a_token_that_proves_the_claims(rig):
     cursor = rig.client.baseline()
     switch(rig, "graph.claims_challenge", True)
+    assert drain(rig, cursor)
+
+
+def test_a_claims_challenge_that_needs_a_person_says_what_to_prove(rig):
+    cursor = rig.client.baseline()
+    switch(rig, "graph.claims_challenge", True)
+    switch(rig, "entra.second_factor", True)
     with pytest.raises(Reconnect) as caught:
         drain(rig, cursor)
-    assert caught.value.cause == "conditional-access"
+    assert (caught.value.cause, "capolids" in caught.value.claims) == ("mfa", True)
 
 
 @pytest.mark.parametrize("kind", ["truncate", "bad_json"])

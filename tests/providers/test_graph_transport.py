@@ -71,7 +71,7 @@ def test_nothing_is_repeated_by_itself(stub, status):
 def test_a_redirect_is_not_followed(stub):
     stub.script = lambda asked: Reply(302, None, {"Location": stub.url + "/elsewhere"})
     way = transport(stub)
-    with pytest.raises(UnexpectedAnswer):
+    with pytest.raises(Retry):
         way.ask(folder(way), About.FOLDER)
     assert len(stub.asked) == 1
 

@@ -166,6 +166,8 @@ def upgrade() -> None:
     sa.Column('kind', sa.Text(), nullable=False),
     sa.Column('status', sa.Text(), nullable=False),
     sa.Column('cause', sa.Text(), nullable=False),
+    sa.Column('claims', sa.Text(), server_default='', nullable=False),
+    sa.Column('stopped_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('subject', sa.Text(), nullable=False),
     sa.Column('own_addresses', sa.JSON(), nullable=False),
     sa.Column('tokens', sa.LargeBinary(), nullable=True),
@@ -178,17 +180,6 @@ def upgrade() -> None:
     sa.Column('rung', sa.Boolean(), nullable=False),
     sa.Column('wake_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('blocked_until', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('blocked_by', sa.Text(), server_default='', nullable=False),
-    sa.Column('blocked_since', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('failed_runs', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('deaths', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('in_hand', sa.Text(), server_default='', nullable=False),
-    sa.Column('suspect', sa.Text(), server_default='', nullable=False),
-    sa.Column('suspect_deaths', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('owed_since', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('owed_began', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('owed_places', sa.JSON(), server_default='[]', nullable=False),
-    sa.Column('repairs', sa.Integer(), server_default='0', nullable=False),
     sa.Column('renew_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('label', sa.Text(), nullable=False),
     sa.Column('label_problem', sa.Text(), nullable=False),
@@ -203,7 +194,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('mailbox', schema=None) as batch_op:
         batch_op.create_index('ix_mailbox_address', ['address'], unique=False)
-        batch_op.create_index('ix_mailbox_blocked_until', ['blocked_until'], unique=False)
         batch_op.create_index('ix_mailbox_renew_at', ['renew_at'], unique=False)
         batch_op.create_index('ix_mailbox_wake_at', ['wake_at'], unique=False)
 
@@ -308,6 +298,27 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('followed_folder', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_followed_folder_mailbox_id'), ['mailbox_id'], unique=False)
+
+    op.create_table('gap',
+    sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('since', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('until', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('arrived', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('read_to', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('found', sa.Integer(), nullable=False),
+    sa.Column('logged', sa.Integer(), nullable=False),
+    sa.Column('chosen_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_gap_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['mailbox_id'], ['mailbox.id'], name=op.f('fk_gap_mailbox_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_gap')),
+    sa.UniqueConstraint('mailbox_id', 'since', name=op.f('uq_gap_mailbox_id_since'))
+    )
+    with op.batch_alter_table('gap', schema=None) as batch_op:
+        batch_op.create_index('ix_gap_work', ['mailbox_id'], unique=False, postgresql_where=sa.text("state IN ('counting', 'reading')"), sqlite_where=sa.text("state IN ('counting', 'reading')"))
 
     op.create_table('mailbox_event',
     sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -614,6 +625,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_mailbox_event_at')
 
     op.drop_table('mailbox_event')
+    with op.batch_alter_table('gap', schema=None) as batch_op:
+        batch_op.drop_index('ix_gap_work', postgresql_where=sa.text("state IN ('counting', 'reading')"), sqlite_where=sa.text("state IN ('counting', 'reading')"))
+
+    op.drop_table('gap')
     with op.batch_alter_table('followed_folder', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_followed_folder_mailbox_id'))
 
@@ -640,7 +655,6 @@ def downgrade() -> None:
     with op.batch_alter_table('mailbox', schema=None) as batch_op:
         batch_op.drop_index('ix_mailbox_wake_at')
         batch_op.drop_index('ix_mailbox_renew_at')
-        batch_op.drop_index('ix_mailbox_blocked_until')
         batch_op.drop_index('ix_mailbox_address')
 
     op.drop_table('mailbox')
