@@ -20,7 +20,9 @@ class What(StrEnum):
     GAP_READ = "gap-read"  # found, logged
     GAP_LEFT = "gap-left"
     CURSOR_EXPIRED = "cursor-expired"  # since; the listing that repairs it begins
-    CURSOR_REPAIRED = "cursor-repaired"  # since, found
+    CURSOR_REPAIRED = "cursor-repaired"  # since, found, logged
+    SET_ASIDE = "set-aside"  # file; reading it ended the process three times
+    GIVEN_UP = "given-up"  # messages
 
 
 def sentence(what: str, facts: Facts) -> str:
@@ -81,4 +83,12 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
         f"What came since {facts['since'][:16].replace('T', ' ')} UTC is listed."
     ),
     What.CURSOR_REPAIRED: _repaired,
+    What.SET_ASIDE: lambda facts: (
+        f"A {'file' if facts.get('file') else 'message'} made replylog stop three times. "
+        "It is left alone until somebody has it tried again."
+    ),
+    What.GIVEN_UP: lambda facts: (
+        f"{counted(facts['messages'], 'message')} could not be read after many tries. "
+        "A person must say whether to try again."
+    ),
 }

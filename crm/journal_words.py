@@ -10,8 +10,10 @@ from crm.journal_actions import AGAIN, GIVE_UP, actions, reconnect
 from crm.journal_model import PROVIDERS, About, Words
 from crm.model import MailboxStatus, VerdictKind
 from crm.rules.registry import BY_ID
+from crm.store.again import FATAL
 
 LONGEST_SUBJECT = 80
+_FATAL = "This message made replylog stop three times."
 _OF_LOGGED = {
     "duplicate": " (one more copy)",
     "forwarded": " (you forwarded it to be logged)",
@@ -51,6 +53,9 @@ def _pending(about: About) -> Words:
     waiting = about.waiting
     if waiting is None:
         return Words("waiting", "It is being read.")
+    if waiting.reason == FATAL and waiting.next_at is None:
+        remedy = "It is left alone. Try again, or give it up."
+        return Words("given up", _FATAL, remedy, (AGAIN, GIVE_UP))
     tries = "once" if waiting.attempts == 1 else f"{waiting.attempts} times"
     if waiting.next_at is None:
         sentence = f"It could not be read, though it was tried {tries}."
@@ -213,6 +218,17 @@ def _unreadable(about: About) -> Told:
     return "It could not be read, and was given up.", "Forward it to log it, or try again."
 
 
+def _fatal(_: About) -> Told:
+    return f"{_FATAL} It was given up.", "Forward it to log it, or try again."
+
+
+def _gone(_: About) -> Told:
+    return (
+        "It was announced, but could not be found in the mailbox, and was given up.",
+        "Is it still there? Try again.",
+    )
+
+
 def _unclear_forward(_: About) -> Told:
     rule = BY_ID["forward-unreadable"]
     return rule.summary, rule.remedy
@@ -246,6 +262,8 @@ _REFUSALS: dict[str, Callable[[About], Told]] = {
     "forward-unreadable": _unclear_forward,
     "not-authentic": _not_authentic,
     "denied": _denied,
+    FATAL: _fatal,
+    "gone": _gone,
 }
 
 

@@ -101,6 +101,7 @@ class Mailbox(Owned, Base):
         UniqueConstraint("account_id", "address"),
         Index("ix_mailbox_wake_at", "wake_at"),
         Index("ix_mailbox_renew_at", "renew_at"),
+        Index("ix_mailbox_blocked_until", "blocked_until"),
         Index("ix_mailbox_address", "address"),
     )
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
@@ -123,6 +124,19 @@ class Mailbox(Owned, Base):
     rung: Mapped[bool] = mapped_column(default=False)  # rung while a run held the lease
     wake_at: Mapped[datetime | None]  # the timetable rings then; None = never
     blocked_until: Mapped[datetime | None]  # no provider call before
+    blocked_by: Mapped[str] = mapped_column(default="", server_default="")  # see crm.store.limits
+    blocked_since: Mapped[datetime | None]  # since when it is that
+    failed_runs: Mapped[int] = mapped_column(
+        default=0, server_default="0"
+    )  # since the last good one
+    deaths: Mapped[int] = mapped_column(default=0, server_default="0")  # see crm.store.deaths
+    in_hand: Mapped[str] = mapped_column(default="", server_default="")
+    suspect: Mapped[str] = mapped_column(default="", server_default="")
+    suspect_deaths: Mapped[int] = mapped_column(default=0, server_default="0")
+    owed_since: Mapped[datetime | None]  # see crm.store.owed
+    owed_began: Mapped[datetime | None]
+    owed_places: Mapped[Any] = mapped_column(JSON, default=list, server_default="[]")
+    repairs: Mapped[int] = mapped_column(default=0, server_default="0")
     renew_at: Mapped[datetime | None]  # watches and followed folders are due then
     label: Mapped[str] = mapped_column(default="")  # the log label that was made there, or tried
     label_problem: Mapped[str] = mapped_column(default="")  # why it could not be made

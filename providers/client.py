@@ -140,6 +140,11 @@ class MailClient(Protocol):
         """End all announcements. Those that are gone already are no error."""
         ...
 
+    def carefully(self) -> None:
+        """From here on listings carry no headers, so that nothing is read of a message before it is
+        asked for: reading one ended a process."""
+        ...
+
     def close(self) -> None:
         """Close sockets. Safe to call twice."""
         ...

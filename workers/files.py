@@ -7,7 +7,7 @@ names them is written, so a worker killed between the two leaves a file that nob
 """
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,6 +23,7 @@ from crm.store.settle import LeaseLost, Run
 from infra.blobs import Blob, TooLarge, Unavailable
 from infra.metrics import counter
 from providers.client import Gone, MailClient, ProviderError, Retry
+from workers.caution import Caution
 from workers.runtime import Runtime, Stopped
 from workers.times import after_failure, jitter
 
@@ -51,6 +52,7 @@ class Files:
     run: Run
     client: MailClient
     go_on: Callable[[], None]
+    caution: Caution | None = None
 
     def read_due(self) -> datetime | None:
         """Read files until none is due; when to go on, None where nothing is left."""
@@ -76,7 +78,8 @@ class Files:
         for each in due:
             self.go_on()
             if each.state is not FileState.PENDING or each.email_id not in looked_at:
-                self._one(each, settings)
+                with self.caution.file(each.id) if self.caution else nullcontext():
+                    self._one(each, settings)
             if each.state is FileState.PENDING:
                 looked_at.add(each.email_id)
         return len(due)

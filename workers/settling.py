@@ -5,7 +5,7 @@ e-mail, or as a pending row; only then does the cursor move past it, in the same
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -18,8 +18,19 @@ from crm.rules.facts import root_of
 from crm.rules.forwarded import FORWARDED
 from crm.rules.turns import turned_by
 from crm.store import files, settle
+from crm.store.again import FATAL
 from crm.store.settings import settings_of
-from crm.store.settle import Contexts, Later, LeaseLost, Logged, Outcome, Refused, Run, Seen
+from crm.store.settle import (
+    Contexts,
+    Later,
+    LeaseLost,
+    Logged,
+    Outcome,
+    PendingRow,
+    Refused,
+    Run,
+    Seen,
+)
 from infra.metrics import counter
 from providers.client import (
     CursorExpired,
@@ -32,6 +43,7 @@ from providers.client import (
     Reconnect,
     Retry,
 )
+from workers.caution import Caution
 from workers.files import FILES
 from workers.forwarding import Forwarding
 from workers.queue import QueueDown
@@ -55,16 +67,22 @@ class Settling:
     runtime: Runtime
     run: Run
     client: MailClient
+    caution: Caution | None = None
     failures: int = 0  # messages in a row that the provider could not give
-    attempts: dict[str, int] = field(default_factory=dict)  # provider id -> tries so far
+    due: dict[str, PendingRow] = field(default_factory=dict)  # being judged again, by provider id
+
+    @property
+    def size(self) -> int:
+        """How many messages are settled at once."""
+        return 1 if self.caution and self.caution.on else BATCH
 
     def batches(self, page: Page) -> Iterator[tuple[list[Item], str | None]]:
         """A page's items in batches; the cursor comes with the last, '' counts as none."""
         items = list(page.items)
-        parts = [items[i : i + BATCH] for i in range(0, len(items), BATCH)] or [[]]
-        for part in parts[:-1]:
-            yield part, None
-        yield parts[-1], page.cursor or None
+        while len(items) > (size := self.size):
+            yield items[:size], None
+            items = items[size:]
+        yield items, page.cursor or None
 
     def settle(self, items: Sequence[Item], cursor: str | None) -> None:
         """Settle `items` and, with them, move to `cursor`. A message that is pending already is left
@@ -74,6 +92,10 @@ class Settling:
             known = settle.seen(conn, self.run.mailbox, refs)
             known |= settle.waiting(conn, self.run.mailbox, refs)
         fresh = [item for item in items if item.ref.id not in known]
+        with self._holding([item.ref for item in fresh]):
+            self._settle(fresh, cursor)
+
+    def _settle(self, fresh: Sequence[Item], cursor: str | None) -> None:
         outcomes: list[Outcome] = []
         readable: list[Item] = []
         for item in fresh:
@@ -102,14 +124,26 @@ class Settling:
         """Judge again what is due; how many messages that were."""
         now = self.runtime.clock()
         with self.runtime.database.read() as conn:
-            rows = settle.pending_due(conn, self.run.mailbox, now, BATCH)
-        self.attempts = {row.ref.id: row.attempts for row in rows}
-        outcomes: list[Outcome] = []
-        outcomes += self._judge(self._headers([Item(row.ref) for row in rows], outcomes))
-        if outcomes:
-            self._commit(outcomes, None)
-        self.attempts = {}
+            rows = settle.pending_due(conn, self.run.mailbox, now, self.size)
+        fatal = [row for row in rows if row.reason == FATAL]
+        for some in ([row for row in rows if row.reason != FATAL], *([row] for row in fatal)):
+            self._settle_again(some)
         return len(rows)
+
+    def _settle_again(self, rows: Sequence[PendingRow]) -> None:
+        self.due = {row.ref.id: row for row in rows}
+        outcomes: list[Outcome] = []
+        with self._holding([row.ref for row in rows], any(row.reason == FATAL for row in rows)):
+            outcomes += self._judge(self._headers([Item(row.ref) for row in rows], outcomes))
+            if outcomes:
+                self._commit(outcomes, None)
+        self.due = {}
+
+    def _holding(self, refs: Sequence[Ref], fatal: bool = False) -> AbstractContextManager[None]:
+        """While `refs` are read; where that may end the process, they are but one."""
+        if self.caution is None or len(refs) != 1:
+            return nullcontext()
+        return self.caution.message(refs[0], fatal)
 
     def _headers(self, items: Sequence[Item], outcomes: list[Outcome]) -> list[Headers]:
         """Headers of `items`, oldest first; what is gone goes to `outcomes`."""
@@ -254,16 +288,21 @@ class Settling:
         return outcome
 
     def _gone(self, ref: Ref) -> Outcome:
-        if self.attempts.get(ref.id, 0) + 1 >= GONE_ATTEMPTS:
+        if self._attempts(ref) + 1 >= GONE_ATTEMPTS:
             return Refused(ref, Place.TRASH, None, "trash")
         return self._later(ref, "gone", Gone(), None)
 
     def _later(self, ref: Ref, reason: str, error: Exception, after: float | None) -> Later:
-        attempts = self.attempts.get(ref.id, 0)
+        attempts = self._attempts(ref)
         wait = after_failure(after, attempts)
         given_up = attempts + 1 >= MOST_ATTEMPTS
         next_at = None if given_up else self.runtime.clock() + wait
+        if ref.id in self.due and self.due[ref.id].reason == FATAL:
+            reason = FATAL
         return Later(ref, reason, type(error).__name__, next_at)
+
+    def _attempts(self, ref: Ref) -> int:
+        return self.due[ref.id].attempts if ref.id in self.due else 0
 
     def _commit(self, outcomes: Sequence[Outcome], cursor: str | None) -> None:
         """Store `outcomes`; one by one where together they cannot be, so that a message that the

@@ -27,6 +27,7 @@ from providers.client import (
     Reconnect,
     Retry,
 )
+from workers.caution import SOON, Caution
 from workers.files import Files
 from workers.labels import ensure_label
 from workers.queue import QueueDown
@@ -91,9 +92,9 @@ class Running:
     settled_at: datetime | None = None  # everything received before is settled; None: as it was
     beats: int = 0  # renewals of the lease since the run last moved
 
-    @property
-    def held(self) -> settle.Run:
-        return settle.Run(self.mailbox, self.token, LEASE, self.runtime.secrets)
+    def __post_init__(self) -> None:
+        self.held = settle.Run(self.mailbox, self.token, LEASE, self.runtime.secrets)
+        self.caution = Caution(self.runtime, self.held)
 
     def guarded(self) -> datetime | None:
         """The run, with every failure turned into what the mailbox needs next; when to wake it."""
@@ -101,9 +102,17 @@ class Running:
         blocked = self.mailbox.blocked_until
         if blocked and blocked > now:
             return blocked
+        with self.caution.alone() as may:
+            return self._attempt() if may else now + SOON
+
+    def _attempt(self) -> datetime | None:
+        now = self.runtime.clock()
         try:
+            self.caution.begin()
             client = self.runtime.open_client(self.mailbox)
             try:
+                if self.caution.on:
+                    client.carefully()
                 with self._heartbeat():
                     return self._run(client)
             finally:
@@ -151,7 +160,7 @@ class Running:
     def _run(self, client: MailClient) -> datetime | None:
         complete = refresh(self.runtime, self.mailbox, self.token, client)
         began = self.runtime.clock()
-        settling = Settling(self.runtime, self.held, client)
+        settling = Settling(self.runtime, self.held, client, self.caution)
         found = 0
         for page in self._pages(client):
             found += len(page.items)
@@ -163,8 +172,9 @@ class Running:
             self._go_on()
             if not settling.settle_pending():
                 break
-        files_at = Files(self.runtime, self.held, client, self._go_on).read_due()
+        files_at = Files(self.runtime, self.held, client, self._go_on, self.caution).read_due()
         ensure_label(self.runtime, self.mailbox, client)
+        self.caution.end()
         return self._next_wake(found, files_at)
 
     def _go_on(self) -> None:

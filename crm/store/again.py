@@ -31,6 +31,9 @@ ANSWERED = "answered"  # by a ticked e-mail
 OVERTAKEN = "overtaken"  # by what another run stored meanwhile
 MOST_READ_AGAIN = 500  # messages read again for a new contact who may be among their recipients
 SETTING = "setting"
+FATAL = (
+    "fatal"  # reading it ended the process (`crm.store.deaths`): only a person has it read again
+)
 _PENDING = [
     "account_id",
     "mailbox_id",
@@ -148,6 +151,18 @@ def these(
     return touched
 
 
+def fatal(conn: Connection, account_id: int, journal_id: int, now: datetime) -> set[int]:
+    """Judge a message again that was given up because reading it ended the process. Gives the
+    mailbox concerned."""
+    row = select(JournalRow.mailbox_id, JournalRow.provider_id).where(
+        JournalRow.account_id == account_id,
+        JournalRow.id == journal_id,
+        JournalRow.verdict == VerdictKind.REFUSED,
+        JournalRow.rule == FATAL,
+    )
+    return _wait(conn, account_id, row.subquery(), FATAL, now)
+
+
 def wake(
     conn: Connection, account_id: int, mailbox_ids: Collection[int], now: datetime
 ) -> set[int]:
@@ -202,7 +217,7 @@ def _judge(
     refused = select(JournalRow.mailbox_id, JournalRow.provider_id).where(
         JournalRow.account_id == account_id,
         JournalRow.verdict == VerdictKind.REFUSED,
-        JournalRow.rule.not_in(BY_PLACE),
+        JournalRow.rule.not_in((*BY_PLACE, FATAL)),
         JournalRow.decided_at >= now - LOOK_BACK,
         JournalRow.withdrawals < MOST_WITHDRAWALS,
         which,
@@ -233,5 +248,6 @@ def _wait(
     upsert = statement.on_conflict_do_update(
         index_elements=[PendingMessage.mailbox_id, PendingMessage.provider_id],
         set_={"reason": reason, "next_at": now},
+        where=PendingMessage.reason != FATAL,
     )
     return set(conn.execute(upsert.returning(PendingMessage.mailbox_id)).scalars())

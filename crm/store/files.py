@@ -206,6 +206,15 @@ def end(conn: Connection, due_file: Due, state: FileState) -> int:
     return _set(conn, due_file, {"state": state, "digest": "", "next_at": None})
 
 
+def end_one(conn: Connection, account_id: int, file_id: int) -> None:
+    """Give up a file that is not read yet."""
+    conn.execute(
+        update(Table)
+        .where(Table.account_id == account_id, Table.id == file_id, Table.state.in_(_UNREAD))
+        .values({"state": FileState.UNAVAILABLE, "next_at": None})
+    )
+
+
 def later(conn: Connection, due_file: Due, next_at: datetime, counts: bool) -> None:
     """Read it at that time. `counts`: this was a try."""
     more = {"attempts": Table.attempts + 1} if counts else {}

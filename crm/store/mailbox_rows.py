@@ -36,6 +36,16 @@ class Mailbox:
     label_due_at: datetime | None
     wake_at: datetime | None
     created_at: datetime
+    blocked_by: str = ""  # see `crm.store.limits`
+    blocked_since: datetime | None = None
+    failed_runs: int = 0  # in a row
+    deaths: int = 0  # see `crm.store.deaths`
+    suspect: str = ""
+    suspect_deaths: int = 0
+    owed_since: datetime | None = None  # see `crm.store.owed`
+    owed_began: datetime | None = None
+    owed_places: tuple[str, ...] = ()
+    repairs: int = 0
 
     def lag_seconds(self, now: datetime) -> int | None:
         """How long ago the time lies up to which all mail is settled; None where nobody reads it."""
@@ -67,6 +77,16 @@ COLUMNS = (
     Table.label_due_at,
     Table.wake_at,
     Table.created_at,
+    Table.blocked_by,
+    Table.blocked_since,
+    Table.failed_runs,
+    Table.deaths,
+    Table.suspect,
+    Table.suspect_deaths,
+    Table.owed_since,
+    Table.owed_began,
+    Table.owed_places,
+    Table.repairs,
 )
 
 
@@ -79,5 +99,6 @@ def mailbox_of(row: Row[Any]) -> Mailbox:
             "kind": MailboxKind(values["kind"]),
             "status": MailboxStatus(values["status"]),
             "own_addresses": frozenset(values["own_addresses"]),
+            "owed_places": tuple(values["owed_places"]),
         }
     )

@@ -24,10 +24,22 @@ _BY_WAKE = "a wake names the mailbox only"
 _CONNECTED = Table.status == MailboxStatus.CONNECTED
 _FREE = or_(Table.lease == "", Table.lease_until.is_(None), Table.lease_until <= bindparam("now"))
 _UNTIL = bindparam("until", type_=UtcDateTime())
+_DIED = Table.lease != ""  # whoever had it did not give it back
+_IN_HAND = _DIED & (Table.in_hand != "")
 _TAKE = (
     update(Table)
     .where(Table.id == bindparam("mailbox"), _CONNECTED, _FREE)
     .values(lease=bindparam("token"), lease_until=_UNTIL, wake_at=_UNTIL, rung=False)
+    .values(  # see `crm.store.deaths`
+        deaths=case((_DIED, Table.deaths + 1), else_=Table.deaths),
+        in_hand="",
+        suspect=case((_IN_HAND, Table.in_hand), else_=Table.suspect),
+        suspect_deaths=case(
+            (_IN_HAND & (Table.in_hand == Table.suspect), Table.suspect_deaths + 1),
+            (_IN_HAND, 1),
+            else_=Table.suspect_deaths,
+        ),
+    )
     .returning(*COLUMNS)
     .execution_options(all_accounts=_BY_WAKE)
 )
@@ -37,16 +49,16 @@ _RING = (
     .values(rung=True)
     .execution_options(all_accounts=_BY_WAKE)
 )
-_HELD = update(Table).where(
+HELD = update(Table).where(
     sql.held(Table), Table.id == bindparam("mailbox"), Table.lease == bindparam("token")
 )
-_RENEW = _HELD.values(
+_RENEW = HELD.values(
     lease_until=_UNTIL,
     wake_at=case((_CONNECTED, _UNTIL), else_=None),
     cursor=func.coalesce(bindparam("moved", type_=Text()), Table.cursor),
     settled_at=func.coalesce(bindparam("settled", type_=UtcDateTime()), Table.settled_at),
 )
-_RELEASE = _HELD.values(
+_RELEASE = HELD.values(
     lease="",
     lease_until=None,
     rung=False,
@@ -89,13 +101,13 @@ def renew_lease(
     """Hold the mailbox until then, and move its cursor and the time before which all is settled
     (None: as before). Raises LeaseLost when another run has it."""
     values = {"until": until, "moved": cursor, "settled": settled_at}
-    if not conn.execute(_RENEW, _which(mailbox, token) | values).rowcount:
+    if not conn.execute(_RENEW, which(mailbox, token) | values).rowcount:
         raise LeaseLost
 
 
 def move_cursor(conn: Connection, mailbox: Mailbox, token: str, cursor: str) -> None:
     """Replace the cursor by one that covers other folders. Raises LeaseLost."""
-    if not conn.execute(_HELD.values(cursor=cursor), _which(mailbox, token)).rowcount:
+    if not conn.execute(HELD.values(cursor=cursor), which(mailbox, token)).rowcount:
         raise LeaseLost
 
 
@@ -112,11 +124,11 @@ def release(
     nothing when another run has it. Everything received before `settled_at` is settled (None: as
     before)."""
     values = {"now": now, "next": next_wake, "settled": settled_at}
-    ended = conn.execute(_RELEASE, _which(mailbox, token) | values).first()
+    ended = conn.execute(_RELEASE, which(mailbox, token) | values).first()
     return ended is not None and ended.wake_at is not None and ended.wake_at <= now
 
 
-def _which(mailbox: Mailbox, token: str) -> sql.Row:
+def which(mailbox: Mailbox, token: str) -> sql.Row:
     return {"account": mailbox.account_id, "mailbox": mailbox.id, "token": token}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, exists, func, select
+from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, exists, func, or_, select
 
 from crm.database import alone
 from crm.model import Ref, VerdictKind
@@ -28,19 +28,24 @@ _SEEN = select(JournalRow.provider_id).where(
     sql.held(JournalRow),
     JournalRow.mailbox_id == _MAILBOX,
     sql.among(JournalRow.provider_id),
-    JournalRow.verdict == VerdictKind.LOGGED,
-    ~exists().where(
-        sql.held(Sighting),
-        Sighting.mailbox_id == JournalRow.mailbox_id,
-        Sighting.provider_id == JournalRow.provider_id,
-        ~Sighting.carries,
+    or_(
+        and_(
+            JournalRow.verdict == VerdictKind.LOGGED,
+            ~exists().where(
+                sql.held(Sighting),
+                Sighting.mailbox_id == JournalRow.mailbox_id,
+                Sighting.provider_id == JournalRow.provider_id,
+                ~Sighting.carries,
+            ),
+        ),
+        JournalRow.rule == again.FATAL,
     ),
 )
 _WAITING = select(PendingMessage.provider_id).where(
     sql.held(PendingMessage),
     PendingMessage.mailbox_id == _MAILBOX,
     sql.among(PendingMessage.provider_id),
-    PendingMessage.next_at.is_not(None),
+    or_(PendingMessage.next_at.is_not(None), PendingMessage.reason == again.FATAL),
 )
 _DUE = (
     select(
@@ -100,13 +105,15 @@ def commit(
 
 
 def seen(conn: Connection, mailbox: Mailbox, refs: Sequence[Ref]) -> set[str]:
-    """Provider ids of those messages that are logged: nothing can change for these copies. One that
-    is refused, or is there by another copy alone, may be judged again: labels and places change."""
+    """Provider ids of those messages that are logged: nothing can change for these copies; and of
+    those that are never to be read by themselves again. One that is refused, or is there by another
+    copy alone, may be judged again: labels and places change."""
     return _ids(conn, _SEEN, mailbox, refs)
 
 
 def waiting(conn: Connection, mailbox: Mailbox, refs: Sequence[Ref]) -> set[str]:
-    """Provider ids of those messages that are pending and will be judged in their own time."""
+    """Provider ids of those messages that are pending and will be judged in their own time, or when
+    a person says so."""
     return _ids(conn, _WAITING, mailbox, refs)
 
 

@@ -7,9 +7,10 @@ from functools import cache
 from sqlalchemy import BindParameter, Connection, bindparam, case, delete, func, or_, select
 
 from crm.columns import key
+from crm.history import What
 from crm.model import Headers, Ref, VerdictKind
 from crm.rules.registry import BY_THREAD
-from crm.store import again, sql
+from crm.store import again, history, sql
 from crm.store.accounts import Digests
 from crm.store.context import contacts_of, nearest_roots
 from crm.store.entries import Settled
@@ -213,6 +214,10 @@ def _remove_pending(conn: Connection, mailbox: Mailbox, provider_ids: Collection
 def _write_pending(
     conn: Connection, mailbox: Mailbox, later: Sequence[Later], now: datetime
 ) -> None:
+    given_up = [each for each in later if each.next_at is None and each.reason != again.FATAL]
+    if given_up:
+        facts = {"messages": len(given_up)}
+        history.note(conn, mailbox.account_id, mailbox.id, What.GIVEN_UP, now, **facts)
     rows = [
         {
             "account_id": mailbox.account_id,

@@ -22,6 +22,7 @@ class Waiting:
     reason: str
     attempts: int
     next_at: datetime | None
+    error: str = ""  # class of the last error
 
 
 def waiting(conn: Connection, account_id: int, journal_ids: Collection[int]) -> dict[int, Waiting]:
@@ -34,6 +35,7 @@ def waiting(conn: Connection, account_id: int, journal_ids: Collection[int]) -> 
                 PendingMessage.reason,
                 PendingMessage.attempts,
                 PendingMessage.next_at,
+                PendingMessage.last_error,
             )
             .join(PendingMessage, _SAME)
             .where(
@@ -43,7 +45,7 @@ def waiting(conn: Connection, account_id: int, journal_ids: Collection[int]) -> 
             )
         )
         for row in conn.execute(query):
-            found[row.id] = Waiting(row.reason, row.attempts, row.next_at)
+            found[row.id] = Waiting(*row[1:])
     return found
 
 
@@ -66,6 +68,7 @@ def judge_again(conn: Connection, account_id: int, journal_id: int, now: datetim
     """Judge one refused message again, whatever refused it but its place. Gives the mailboxes that
     are rung, for the queue."""
     touched = again.these(conn, account_id, [journal_id], again.SETTING, now)
+    touched |= again.fatal(conn, account_id, journal_id, now)
     return again.wake(conn, account_id, touched, now)
 
 

@@ -158,6 +158,9 @@ class GmailClient:
         if self._topic:
             self._stop()
 
+    def carefully(self) -> None:
+        """Listings have no headers anyhow."""
+
     def close(self) -> None:
         self._http.close()
         self._streams.close()

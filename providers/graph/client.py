@@ -145,5 +145,8 @@ class GraphClient:
     def unwatch(self, have: Sequence[WatchState]) -> None:
         self._watches.unwatch(have)
 
+    def carefully(self) -> None:
+        self._listing.bare = True
+
     def close(self) -> None:
         """Nothing of its own is open; `loop.shutdown` closes what the process shares."""

@@ -25,6 +25,7 @@ class Listing:
         self._transport = transport
         self._requests = requests
         self._folders = folders
+        self.bare = False  # whether items come without headers
 
     def baseline(self, folders: Sequence[Folder], since: datetime) -> Spots:
         """Every folder's changes read to their end and dropped, from `since` on."""
@@ -70,7 +71,7 @@ class Listing:
         kept = False
         for folder, first in zip(order, answers, strict=True):
             for raw in self._pages(folder, first, spots):
-                items = tuple(_changed(raw, spots[folder].place))
+                items = tuple(self._changed(raw, spots[folder].place))
                 kept = bool(items)
                 if items:
                     yield Page(items, cursors.write(spots))
@@ -106,7 +107,22 @@ class Listing:
     def _listed(self, answer: Json) -> Iterator[Item]:
         for raw in _merged(answer):
             place = self._folders.place(raw.get("parentFolderId") or "")
-            yield _item(raw, place)
+            yield self._item(raw, place)
+
+    def _changed(self, answer: Json, place: Place) -> Iterator[Item]:
+        """Items worth a look. An entry without a Message-ID tells of a change: of categories, or of
+        nothing that matters (read and unread). A removed message shows where it went."""
+        for raw in _merged(answer):
+            if "@removed" not in raw and ("internetMessageId" in raw or "categories" in raw):
+                yield self._item(raw, place)
+
+    def _item(self, raw: Json, place: Place) -> Item:
+        place = messages.place_of(raw, place)
+        told = messages.is_whole(raw) and (
+            messages.has_fields(raw) or place in {Place.SENT, Place.DRAFT}
+        )
+        headers = messages.headers(raw, place) if told and not self.bare else None
+        return Item(messages.ref_of(raw), place, headers)
 
     def _linked(self, link: str, kept: bool = False) -> RequestInformation:
         """The request for `link`; `kept`: it comes out of a stored cursor."""
@@ -121,22 +137,6 @@ class Listing:
         if DELTA in answer:
             return self._transport.checked(answer[DELTA]), False
         raise UnexpectedAnswer("a page of changes without a link to go on from")
-
-
-def _changed(answer: Json, place: Place) -> Iterator[Item]:
-    """Items worth a look. An entry without a Message-ID tells of a change: of categories, or of
-    nothing that matters (read and unread). A removed message shows where it went."""
-    for raw in _merged(answer):
-        if "@removed" not in raw and ("internetMessageId" in raw or "categories" in raw):
-            yield _item(raw, place)
-
-
-def _item(raw: Json, place: Place) -> Item:
-    place = messages.place_of(raw, place)
-    told = messages.is_whole(raw) and (
-        messages.has_fields(raw) or place in {Place.SENT, Place.DRAFT}
-    )
-    return Item(messages.ref_of(raw), place, messages.headers(raw, place) if told else None)
 
 
 def _merged(answer: Json) -> list[Json]:

@@ -36,7 +36,7 @@ from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "answers", "backfill", "companies", "connecting", "contacts", "context", "copies", "deals", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "gaps", "history", "journal",
+MODULES = ("accounts", "again", "answers", "backfill", "companies", "connecting", "contacts", "context", "copies", "deals", "deaths", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "gaps", "history", "journal",
            "journal_facts", "mailboxes", "never_log", "never_log_effects", "outbox", "people", "previews", "runs", "search", "senders", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 DIGEST = "d" * 64

@@ -130,6 +130,14 @@ def test_a_new_message_has_its_headers_with_it(box):
     assert item.headers.folder == "IN"
 
 
+def test_a_careful_listing_reads_no_headers(box):
+    box.pages["IN1"] = box.end("IN", "IN2", mail(1))
+    client = box.client
+    client.carefully()
+    [page] = client.changes(box.cursor(IN="followed"))
+    assert [(item.ref.id, item.headers) for item in page.items] == [("m1", None)]
+
+
 def test_without_header_fields_they_are_asked_for(box):
     whole = mail(1)
     bare = {key: value for key, value in whole.items() if key != "internetMessageHeaders"}

@@ -180,6 +180,17 @@ def upgrade() -> None:
     sa.Column('rung', sa.Boolean(), nullable=False),
     sa.Column('wake_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('blocked_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('blocked_by', sa.Text(), server_default='', nullable=False),
+    sa.Column('blocked_since', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('failed_runs', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('deaths', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('in_hand', sa.Text(), server_default='', nullable=False),
+    sa.Column('suspect', sa.Text(), server_default='', nullable=False),
+    sa.Column('suspect_deaths', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('owed_since', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('owed_began', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('owed_places', sa.JSON(), server_default='[]', nullable=False),
+    sa.Column('repairs', sa.Integer(), server_default='0', nullable=False),
     sa.Column('renew_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('label', sa.Text(), nullable=False),
     sa.Column('label_problem', sa.Text(), nullable=False),
@@ -194,6 +205,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('mailbox', schema=None) as batch_op:
         batch_op.create_index('ix_mailbox_address', ['address'], unique=False)
+        batch_op.create_index('ix_mailbox_blocked_until', ['blocked_until'], unique=False)
         batch_op.create_index('ix_mailbox_renew_at', ['renew_at'], unique=False)
         batch_op.create_index('ix_mailbox_wake_at', ['wake_at'], unique=False)
 
@@ -655,6 +667,7 @@ def downgrade() -> None:
     with op.batch_alter_table('mailbox', schema=None) as batch_op:
         batch_op.drop_index('ix_mailbox_wake_at')
         batch_op.drop_index('ix_mailbox_renew_at')
+        batch_op.drop_index('ix_mailbox_blocked_until')
         batch_op.drop_index('ix_mailbox_address')
 
     op.drop_table('mailbox')
