@@ -23,6 +23,11 @@ class What(StrEnum):
     CURSOR_REPAIRED = "cursor-repaired"  # since, found, logged
     SET_ASIDE = "set-aside"  # file; reading it ended the process three times
     GIVEN_UP = "given-up"  # messages
+    MOVE_SUSPECTED = "move-suspected"  # provider
+    MOVED = "moved"  # provider
+    MOVED_BACK = "moved-back"  # provider
+    MOVE_DENIED = "move-denied"  # by its owner; provider
+    AUDITED = "audited"  # days, looked, missed, logged
 
 
 def sentence(what: str, facts: Facts) -> str:
@@ -71,6 +76,25 @@ def _repaired(facts: Facts) -> str:
     )
 
 
+PROVIDER_NAMES = {"gmail": "Google", "graph": "Microsoft 365"}
+
+
+def _at(facts: Facts) -> str:
+    return PROVIDER_NAMES.get(facts["provider"], "another provider")
+
+
+def _audited(facts: Facts) -> str:
+    days, looked = counted(facts["days"], "day"), counted(facts["looked"], "message")
+    began = f"The last {days} of the mailbox were compared with the journal: {looked}"
+    if not facts["missed"]:
+        return f"{began}, none was missing."
+    were = "was" if facts["missed"] == 1 else "were"
+    return (
+        f"{began}, {facts['missed']} {were} missing from it and judged now, "
+        f"{facts['logged']} of them logged."
+    )
+
+
 _SENTENCES: dict[str, Callable[[Facts], str]] = {
     What.CONNECTED: lambda _: "The mailbox was connected.",
     What.RECONNECTED: _reconnected,
@@ -91,4 +115,20 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
         f"{counted(facts['messages'], 'message')} could not be read after many tries. "
         "A person must say whether to try again."
     ),
+    What.MOVE_SUSPECTED: lambda facts: (
+        f"The domain's mail servers are {_at(facts)}'s now. If they stay so for some hours, the "
+        "domain has moved there."
+    ),
+    What.MOVED: lambda facts: (
+        f"The domain's mail has moved to {_at(facts)}. The mailbox is still read where it was; "
+        f"reconnect it with {_at(facts)} so that no reply there is missed."
+    ),
+    What.MOVED_BACK: lambda facts: (
+        f"The domain's mail servers are {_at(facts)}'s again: nothing need be reconnected."
+    ),
+    What.MOVE_DENIED: lambda facts: (
+        f"Its owner said that the mailbox is still at {_at(facts)}. The domain's mail servers are "
+        "not looked at any more."
+    ),
+    What.AUDITED: _audited,
 }

@@ -17,6 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from crm.check_tables import Audit as Audit
+from crm.check_tables import HostCheck as HostCheck
 from crm.columns import Key, Names
 from crm.email_tables import Email as Email
 from crm.email_tables import EmailAssociation as EmailAssociation
@@ -103,6 +105,14 @@ class Mailbox(Owned, Base):
         Index("ix_mailbox_renew_at", "renew_at"),
         Index("ix_mailbox_blocked_until", "blocked_until"),
         Index("ix_mailbox_address", "address"),
+        Index("ix_mailbox_mx_due_at", "mx_due_at"),
+        Index("ix_mailbox_audit_due_at", "audit_due_at"),
+        Index(
+            "ix_mailbox_moved_to",
+            "moved_to",
+            postgresql_where=text("moved_to <> ''"),
+            sqlite_where=text("moved_to <> ''"),
+        ),
     )
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
     address: Mapped[str]
@@ -141,6 +151,10 @@ class Mailbox(Owned, Base):
     label: Mapped[str] = mapped_column(default="")  # the log label that was made there, or tried
     label_problem: Mapped[str] = mapped_column(default="")  # why it could not be made
     label_due_at: Mapped[datetime | None]  # when to look whether it is there; None = now
+    mx_due_at: Mapped[datetime | None]  # when to ask DNS who hosts it; None = never
+    moved_to: Mapped[str] = mapped_column(default="", server_default="")  # provider; "" = nowhere
+    provider_since: Mapped[datetime | None]  # journal rows decided before are another provider's
+    audit_due_at: Mapped[datetime | None]  # when to compare it with the journal; None = never
     created_at: Mapped[datetime]
 
 

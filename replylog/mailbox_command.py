@@ -213,7 +213,7 @@ def _row(each: "Mailbox", folders: "list[Folder]", now: datetime) -> dict[str, A
         "provider": each.provider,
         "kind": each.kind.value,
         "status": each.status.value,
-        "reason": each.cause or None,
+        "reason": each.reason or None,
         "followed_folders": [folder.name for folder in folders],
         "last_synced_at": synced.isoformat() if synced else None,
         "lag_seconds": each.lag_seconds(now),

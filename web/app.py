@@ -71,6 +71,7 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (  # path, endpoint
     ("/mailboxes/<int:mailbox_id>/newest", "newest", journal.newest_part, GET),
     ("/mailboxes/<int:mailbox_id>/reconnect", "reconnect", connect.reconnect, GET),
     ("/mailboxes/<int:mailbox_id>/reconnect/start", "reconnect_start", connect.start_again, GET),
+    ("/mailboxes/<int:mailbox_id>/stays", "stays", connect.stays, POST),
     ("/mailboxes/<int:mailbox_id>/sync", "sync_now", mailboxes.sync_now, POST),
     ("/mailboxes/<int:mailbox_id>/disconnect", "disconnect", mailboxes.ask_disconnect, GET),
     ("/mailboxes/<int:mailbox_id>/disconnect", "disconnect_now", mailboxes.disconnect, POST),

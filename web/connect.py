@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from flask import abort, redirect, render_template, request, session, url_for
+from flask import abort, flash, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
 from crm.addresses import normalise
 from crm.model import MailboxKind, MailboxStatus
-from crm.store import mailboxes
+from crm.store import mailboxes, moving
 from crm.store import settings as account_settings
 from crm.store.mailboxes import Mailbox, NewMailbox
 from infra.logs import get
@@ -25,7 +25,7 @@ from providers.oauth import Flow, Grant
 from web.connecting import new_mailbox
 from web.parts import parts
 from web.people import admin_only, me
-from web.refusals import refusal
+from web.refusals import STATUS, refusal
 
 NAMES = {"gmail": "Google", "graph": "Microsoft 365"}
 CALLBACKS = {"google": "gmail", "microsoft": "graph"}
@@ -98,14 +98,31 @@ def reconnect(mailbox_id: int) -> Answer:
     return render_template(
         "reconnect.html",
         mailbox=mailbox,
-        name=NAMES[mailbox.provider],
-        cause=causes.explain(mailbox.cause) if mailbox.cause else None,
+        name=NAMES[_goes_on_at(mailbox)],
+        left=NAMES[mailbox.provider] if mailbox.moved_to else "",
+        cause=causes.explain(mailbox.reason) if mailbox.reason else None,
     )
 
 
 def start_again(mailbox_id: int) -> Answer:
     mailbox = owned_mailbox(mailbox_id)
-    return _begin(mailbox.provider, mailbox.address, mailbox.id, claims=mailbox.claims)
+    claims = mailbox.claims if not mailbox.moved_to else ""  # of the provider that asked for them
+    return _begin(_goes_on_at(mailbox), mailbox.address, mailbox.id, claims=claims)
+
+
+def _goes_on_at(mailbox: Mailbox) -> str:
+    """The provider to connect it with: where DNS says that its mail goes now."""
+    return mailbox.moved_to or mailbox.provider
+
+
+def stays(mailbox_id: int) -> Answer:
+    """Its owner says that the mailbox has not moved, whatever its domain's mail servers are."""
+    mailbox, here = owned_mailbox(mailbox_id), parts()
+    with here.database.begin() as conn:
+        stayed = moving.stays(conn, mailbox.account_id, mailbox.id, here.clock())
+    if stayed:
+        flash(f"{mailbox.address} stays at {NAMES[mailbox.provider]}. You are not asked again.")
+    return redirect(url_for("mailboxes"))
 
 
 def callback(provider_path: str) -> Answer:
@@ -168,7 +185,7 @@ def _host_page(address: str, kind: MailboxKind) -> str:
         names=NAMES,
         paths=PATHS,
         kind=kind,
-        chosen=_sealed([kind.value, me().id, _minute()]) if kind != MailboxKind.PERSONAL else None,
+        chosen=_sealed_choice(kind),
     )
 
 
@@ -230,14 +247,46 @@ def _connected(begun: Begun, grant: Grant) -> Answer:
         return refusal(causes.WRONG_ACCOUNT, begun.provider, begun.typed, begun.mailbox_id)
     if known is not None and not me().owns(known) and known.status is MailboxStatus.CONNECTED:
         return refusal("taken", begun.provider, address)
-    here = parts()
     chosen = begun.mailbox_id is None and (known is None or me().is_admin)
     kind = begun.kind if chosen or known is None else known.kind
+    right = _hosted_elsewhere(begun.provider, address, known)
+    if right:
+        return _wrong_provider(begun, address, right, kind)
+    here = parts()
     new = new_mailbox(begun.provider, grant, me().id, here.settings, here.open_client, kind)
     mailbox_id = _store(new)
     here.ring(mailbox_id)
     typed = begun.typed if begun.typed != address else None
     return redirect(url_for("connected", mailbox_id=mailbox_id, typed=typed))
+
+
+def _hosted_elsewhere(provider: str, address: str, known: Mailbox | None) -> str:
+    """The provider that DNS names for `address` where it is not this one, else "". A mailbox that
+    is connected again where it was is let be: whether it has moved is not for one answer to say."""
+    if known is not None and known.provider == provider and not known.moved_to:
+        return ""
+    host = hosts.host_of(address, parts().settings).value
+    return host if host in NAMES and host != provider else ""
+
+
+def _wrong_provider(begun: Begun, address: str, right: str, kind: MailboxKind) -> tuple[str, int]:
+    """A consent for an address whose mail is at another provider (a Google account, say, can have
+    any address): nothing is stored."""
+    get(__name__).info("a consent was for another host", provider=begun.provider, host=right)
+    page = render_template(
+        "wrong_provider.html",
+        address=address,
+        domain=address.rpartition("@")[2],
+        chosen_name=NAMES[begun.provider],
+        name=NAMES[right],
+        path=PATHS[right],
+        chosen=_sealed_choice(kind),
+    )
+    return page, STATUS
+
+
+def _sealed_choice(kind: MailboxKind) -> str | None:
+    return _sealed([kind.value, me().id, _minute()]) if kind != MailboxKind.PERSONAL else None
 
 
 def _known(address: str) -> Mailbox | None:

@@ -35,7 +35,7 @@ class Card:
     def version(self) -> tuple[object, ...]:
         box = self.mailbox
         shown = (self.state, self.today, self.folders, self.renews_at)
-        return (box.id, box.last_synced_at, box.label_problem, *shown)
+        return (box.id, box.last_synced_at, box.label_problem, box.moved_to, *shown)
 
 
 def page() -> str:
@@ -125,7 +125,7 @@ def _cards() -> list[Card]:
                 owner="" if me().owns(each) else owners.get(each.user_id or 0, "nobody"),
                 state=state,
                 mood=mood,
-                cause=causes.explain(each.cause) if each.cause else None,
+                cause=causes.explain(each.reason) if each.reason else None,
                 today=today.get(each.id, Counts()),
                 given_up=given_up.get(each.id, 0),
                 folders=folders[each.id],
@@ -144,6 +144,8 @@ def _state(mailbox: Mailbox, now: datetime) -> tuple[str, str]:
         return "Stopped: it needs its owner", "bad"
     if mailbox.status is MailboxStatus.DISCONNECTED:
         return "Disconnected", "quiet"
+    if mailbox.moved_to:
+        return "Connected, but its mail moves away", "waiting"
     if mailbox.blocked_until is not None and mailbox.blocked_until > now:
         return "Waiting: the provider asked us to slow down", "waiting"
     if mailbox.last_synced_at is None:

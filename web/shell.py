@@ -92,9 +92,9 @@ def _stopped() -> list[Stopped]:
     with parts().database.read() as conn:
         found = mailboxes.list_mailboxes(conn, me().account_id)
     return [
-        Stopped(each, causes.explain(each.cause))
+        Stopped(each, causes.explain(each.reason))
         for each in found
-        if each.status is MailboxStatus.RECONNECT and me().owns(each)
+        if (each.status is MailboxStatus.RECONNECT or each.moved_to) and me().owns(each)
     ]
 
 

@@ -17,6 +17,7 @@ from infra.secrets import Secrets
 from infra.settings import Settings
 from providers import oauth, registry
 from providers.client import MailClient
+from providers.hosts import Host, host_of
 from providers.tokens import StoredTokens
 from workers.queue import Queue
 
@@ -37,6 +38,7 @@ class Runtime:
     open_client: Callable[[Mailbox], MailClient]
     blobs: Blobs
     clock: Callable[[], datetime] = utc_now
+    host_of: Callable[[str], Host] = lambda _address: Host.UNKNOWN  # who hosts an address's mail
 
 
 @contextmanager
@@ -46,7 +48,10 @@ def runtime(settings: Settings, redis: Redis) -> Iterator[Runtime]:
     secrets = Secrets(settings.key_texts)
     try:
         opener = client_opener(database, secrets, settings)
-        yield Runtime(database, Queue(redis), secrets, opener, Blobs(settings))
+        queue, files = Queue(redis), Blobs(settings)
+        yield Runtime(
+            database, queue, secrets, opener, files, utc_now, partial(host_of, settings=settings)
+        )
     finally:
         database.close()
         redis.close()

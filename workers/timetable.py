@@ -19,6 +19,7 @@ from infra.blobs import Unavailable
 from infra.metrics import gauge
 from infra.redis_client import worker_client
 from infra.settings import Settings
+from workers.moved import Moved
 from workers.queue import QueueDown
 from workers.runtime import Runtime, runtime
 from workers.sweep import sweep
@@ -46,6 +47,7 @@ class Timetable:
         self._forgot_at: datetime | None = None
         self._sweep_at: datetime | None = None  # when to see whether one is due
         self._sweeping: Iterator[int] = iter(())
+        self._moved = Moved(running)
 
     def tick(self) -> bool:
         """Ring what is due now; False where another process leads."""
@@ -61,6 +63,7 @@ class Timetable:
         self._running.queue.nudge()
         self._forget(now)
         self._sweep(now)
+        self._moved.check_due()
         return True
 
     def _sweep(self, now: datetime) -> None:

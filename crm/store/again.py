@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Subquery, case, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Subquery, case, exists, literal, select, update
 
 from crm.addresses import listed
 from crm.columns import UtcDateTime
@@ -220,9 +220,20 @@ def _judge(
         JournalRow.rule.not_in((*BY_PLACE, FATAL)),
         JournalRow.decided_at >= now - LOOK_BACK,
         JournalRow.withdrawals < MOST_WITHDRAWALS,
+        ~_of_other_provider(account_id),
         which,
     )
     return _wait(conn, account_id, refused.subquery(), reason, now)
+
+
+def _of_other_provider(account_id: int) -> ColumnElement[bool]:
+    """Rows from before the mailbox had the provider that it has: their ids mean nothing there. If
+    the mail was taken along, its copies have rows of their own."""
+    return exists().where(
+        Mailbox.account_id == account_id,
+        Mailbox.id == JournalRow.mailbox_id,
+        Mailbox.provider_since > JournalRow.decided_at,
+    )
 
 
 def _wait(

@@ -18,9 +18,11 @@ from sqlalchemy import (
 )
 
 from crm.addresses import normalise
+from crm.columns import UtcDateTime
 from crm.history import What
 from crm.model import Folder, MailboxKind, MailboxStatus, Tokens
-from crm.store import gaps, history, sql, token_rows
+from crm.store import gaps, history, moving, sql, token_rows
+from crm.store.audits import next_night
 from crm.store.outbox import tell
 from crm.store.watching import set_folders
 from crm.tables import ConnectedPeriod, Watch
@@ -57,12 +59,15 @@ def connect(
     values = _row(account_id, new, secrets, now)
     before = _before(conn, account_id, values["address"])
     if before is not None and before.provider != new.provider:
-        _forget_other_provider(conn, account_id, before.id)
+        _leave_other_provider(conn, account_id, before.id, now)
     statement = sql.insert(conn, Table).values(values)
     again: sql.Row = {name: statement.excluded[name] for name in values.keys() - _KEPT}
     again["tokens_version"] = Table.tokens_version + 1
     again["cursor"] = case(
         (_same_place(new) & (Table.cursor != ""), Table.cursor), else_=new.cursor
+    )
+    again["provider_since"] = case(
+        (Table.provider != new.provider, literal(now, UtcDateTime())), else_=Table.provider_since
     )
     again["blocked_until"] = None
     # A run with the old tokens may be under way: it must neither move the cursor nor stop us.
@@ -108,6 +113,9 @@ def _row(account_id: int, new: NewMailbox, secrets: Secrets, now: datetime) -> s
         "wake_at": now,
         "renew_at": now,
         "label_due_at": None,
+        "mx_due_at": now,  # so that it is known when DNS named this provider
+        "moved_to": "",
+        "audit_due_at": next_night(now),
         "created_at": now,
     }
 
@@ -133,6 +141,9 @@ def disconnect(conn: Connection, account_id: int, mailbox_id: int, now: datetime
             lease_until=None,
             wake_at=None,
             renew_at=None,
+            mx_due_at=None,
+            moved_to="",
+            audit_due_at=None,
         )
     )
     if not ended.rowcount:
@@ -171,6 +182,8 @@ def need_reconnect(
         "stopped_at": now,
         "wake_at": None,
         "renew_at": None,
+        "audit_due_at": None,
+        "mx_due_at": now,  # it may have stopped because it has moved
     }
     stopped = conn.execute(
         update(Table).where(*where).values(values).returning(Table.tokens_version)
@@ -207,9 +220,19 @@ def _before(conn: Connection, account_id: int, address: str) -> Row[int, str, st
     ).first()
 
 
-def _forget_other_provider(conn: Connection, account_id: int, moved: int) -> None:
-    set_folders(conn, account_id, moved, ())
-    conn.execute(delete(Watch).where(Watch.account_id == account_id, Watch.mailbox_id == moved))
+def _leave_other_provider(
+    conn: Connection, account_id: int, mailbox_id: int, now: datetime
+) -> None:
+    """What belongs to the provider that the mailbox had goes: its folders and watches, and messages
+    that wait by ids that mean nothing elsewhere. From when DNS may have named the new one, it does
+    not count as connected: what came there is a gap like any other."""
+    set_folders(conn, account_id, mailbox_id, ())
+    conn.execute(
+        delete(Watch).where(Watch.account_id == account_id, Watch.mailbox_id == mailbox_id)
+    )
+    left_at = moving.left_at(conn, account_id, mailbox_id) or now
+    _close_period(conn, account_id, mailbox_id, left_at)
+    moving.leave(conn, account_id, mailbox_id)
 
 
 def _same_place(new: NewMailbox) -> ColumnElement[bool]:
@@ -248,12 +271,14 @@ def _open_period(conn: Connection, account_id: int, mailbox_id: int, now: dateti
     return away
 
 
-def _close_period(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> None:
+def _close_period(conn: Connection, account_id: int, mailbox_id: int, until: datetime) -> None:
+    """End the open period then, or at once where it began later."""
     table = ConnectedPeriod
+    when = literal(until, UtcDateTime())
     conn.execute(
         update(table)
         .where(
             table.account_id == account_id, table.mailbox_id == mailbox_id, table.until.is_(None)
         )
-        .values(until=now)
+        .values(until=case((table.since > when, table.since), else_=when))
     )

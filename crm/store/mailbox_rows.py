@@ -9,6 +9,8 @@ from sqlalchemy import Row
 from crm.model import MailboxKind, MailboxStatus
 from crm.tables import Mailbox as Table
 
+PROVIDER_MOVED = "provider-moved"
+
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
@@ -35,6 +37,8 @@ class Mailbox:
     label_problem: str  # a cause of the provider, or `crm.store.labels.NOT_YET`; "" for none
     label_due_at: datetime | None
     wake_at: datetime | None
+    moved_to: str  # the provider that DNS names now; "" where that is no other
+    audit_due_at: datetime | None
     created_at: datetime
     blocked_by: str = ""  # see `crm.store.limits`
     blocked_since: datetime | None = None
@@ -46,6 +50,12 @@ class Mailbox:
     owed_began: datetime | None = None
     owed_places: tuple[str, ...] = ()
     repairs: int = 0
+
+    @property
+    def reason(self) -> str:
+        """Why its owner should connect it again: a cause of `providers.causes`, "" for no reason. A
+        mailbox that has moved is read on meanwhile."""
+        return PROVIDER_MOVED if self.moved_to else self.cause
 
     def lag_seconds(self, now: datetime) -> int | None:
         """How long ago the time lies up to which all mail is settled; None where nobody reads it."""
@@ -76,6 +86,8 @@ COLUMNS = (
     Table.label_problem,
     Table.label_due_at,
     Table.wake_at,
+    Table.moved_to,
+    Table.audit_due_at,
     Table.created_at,
     Table.blocked_by,
     Table.blocked_since,

@@ -36,8 +36,8 @@ from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "answers", "backfill", "companies", "connecting", "contacts", "context", "copies", "deals", "deaths", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "gaps", "history", "journal",
-           "journal_facts", "mailboxes", "never_log", "never_log_effects", "outbox", "people", "previews", "runs", "search", "senders", "settle",
+MODULES = ("accounts", "again", "answers", "audits", "backfill", "companies", "connecting", "contacts", "context", "copies", "deals", "deaths", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "gaps", "history", "journal",
+           "journal_facts", "mailboxes", "moving", "never_log", "never_log_effects", "outbox", "people", "previews", "runs", "search", "senders", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 DIGEST = "d" * 64
 MARK = "secretb"  # in every text of the account that must stay unseen
@@ -183,7 +183,7 @@ def arguments(victim, stranger):
         "digests": [DIGEST], "next_at": now, "counts": True, "state": FileState.OFF, "size": 1,
         "message": stranger.sent(1).message, "settings": AccountSettings(),
         "address": f"zoe@{MARK}.test", "addresses": [f"eve@{MARK}.test"], "people": [],
-        "domain": f"{MARK}.test", "name": "log_label", "value": "mine", "entry": "mine.test", "entries": ["mine.test"], "domains": ["mine.test"],
+        "domain": f"{MARK}.test", "host": "graph", "name": "log_label", "value": "mine", "entry": "mine.test", "entries": ["mine.test"], "domains": ["mine.test"],
         "user": accounts.NewUser("x@y.test"), "new": new, "cause": "revoked", "fresh": a_token(now),
         "version": 1, "followed": [], "states": [], "renew_at": now, "when": now, "cursor": "zz",
         "next_wake": now, "until": now, "since": now - timedelta(days=1), "limit": 5,

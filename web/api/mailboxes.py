@@ -78,7 +78,7 @@ def _shape(row: Mailbox) -> dict[str, Any]:
         "provider": row.provider,
         "kind": row.kind.value,
         "status": row.status.value,
-        "reason": causes.explain(row.cause).sentence if row.cause else None,
+        "reason": causes.explain(row.reason).sentence if row.reason else None,
         "followed_folders": [{"name": each.name, "reason": each.reason} for each in folders],
         "last_synced_at": row.last_synced_at,
         "lag_seconds": max((now - row.settled_at).total_seconds(), 0) if row.settled_at else None,

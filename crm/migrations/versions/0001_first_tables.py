@@ -195,6 +195,10 @@ def upgrade() -> None:
     sa.Column('label', sa.Text(), nullable=False),
     sa.Column('label_problem', sa.Text(), nullable=False),
     sa.Column('label_due_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('mx_due_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('moved_to', sa.Text(), server_default='', nullable=False),
+    sa.Column('provider_since', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('audit_due_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -205,7 +209,10 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('mailbox', schema=None) as batch_op:
         batch_op.create_index('ix_mailbox_address', ['address'], unique=False)
+        batch_op.create_index('ix_mailbox_audit_due_at', ['audit_due_at'], unique=False)
         batch_op.create_index('ix_mailbox_blocked_until', ['blocked_until'], unique=False)
+        batch_op.create_index('ix_mailbox_moved_to', ['moved_to'], unique=False, postgresql_where=sa.text("moved_to <> ''"), sqlite_where=sa.text("moved_to <> ''"))
+        batch_op.create_index('ix_mailbox_mx_due_at', ['mx_due_at'], unique=False)
         batch_op.create_index('ix_mailbox_renew_at', ['renew_at'], unique=False)
         batch_op.create_index('ix_mailbox_wake_at', ['wake_at'], unique=False)
 
@@ -249,6 +256,31 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_thread')),
     sa.UniqueConstraint('account_id', 'root_identity', name=op.f('uq_thread_account_id_root_identity'))
     )
+    op.create_table('audit',
+    sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('asked', sa.Text(), nullable=False),
+    sa.Column('began_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('since', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('reached', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('tries', sa.Integer(), nullable=False),
+    sa.Column('failures', sa.Integer(), nullable=False),
+    sa.Column('looked', sa.Integer(), nullable=False),
+    sa.Column('missed', sa.Integer(), nullable=False),
+    sa.Column('logged', sa.Integer(), nullable=False),
+    sa.Column('left', sa.Integer(), nullable=False),
+    sa.Column('reasons', sa.JSON(), nullable=False),
+    sa.Column('given_up', sa.Boolean(), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_audit_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['mailbox_id'], ['mailbox.id'], name=op.f('fk_audit_mailbox_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_audit'))
+    )
+    with op.batch_alter_table('audit', schema=None) as batch_op:
+        batch_op.create_index('ix_audit_mailbox_id_began_at', ['mailbox_id', 'began_at'], unique=False)
+
     op.create_table('connected_period',
     sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('since', sa.DateTime(timezone=True), nullable=False),
@@ -332,6 +364,19 @@ def upgrade() -> None:
     with op.batch_alter_table('gap', schema=None) as batch_op:
         batch_op.create_index('ix_gap_work', ['mailbox_id'], unique=False, postgresql_where=sa.text("state IN ('counting', 'reading')"), sqlite_where=sa.text("state IN ('counting', 'reading')"))
 
+    op.create_table('host_check',
+    sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('own_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('other', sa.Text(), nullable=False),
+    sa.Column('answers', sa.Integer(), nullable=False),
+    sa.Column('since', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_host_check_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['mailbox_id'], ['mailbox.id'], name=op.f('fk_host_check_mailbox_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_host_check')),
+    sa.UniqueConstraint('mailbox_id', name=op.f('uq_host_check_mailbox_id'))
+    )
     op.create_table('mailbox_event',
     sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
@@ -637,6 +682,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_mailbox_event_at')
 
     op.drop_table('mailbox_event')
+    op.drop_table('host_check')
     with op.batch_alter_table('gap', schema=None) as batch_op:
         batch_op.drop_index('ix_gap_work', postgresql_where=sa.text("state IN ('counting', 'reading')"), sqlite_where=sa.text("state IN ('counting', 'reading')"))
 
@@ -655,6 +701,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_connected_period_mailbox_id'))
 
     op.drop_table('connected_period')
+    with op.batch_alter_table('audit', schema=None) as batch_op:
+        batch_op.drop_index('ix_audit_mailbox_id_began_at')
+
+    op.drop_table('audit')
     op.drop_table('thread')
     with op.batch_alter_table('never_log', schema=None) as batch_op:
         batch_op.drop_index('uq_never_log_of_account', postgresql_where=sa.text('user_id IS NULL'), sqlite_where=sa.text('user_id IS NULL'))
@@ -667,7 +717,10 @@ def downgrade() -> None:
     with op.batch_alter_table('mailbox', schema=None) as batch_op:
         batch_op.drop_index('ix_mailbox_wake_at')
         batch_op.drop_index('ix_mailbox_renew_at')
+        batch_op.drop_index('ix_mailbox_mx_due_at')
+        batch_op.drop_index('ix_mailbox_moved_to', postgresql_where=sa.text("moved_to <> ''"), sqlite_where=sa.text("moved_to <> ''"))
         batch_op.drop_index('ix_mailbox_blocked_until')
+        batch_op.drop_index('ix_mailbox_audit_due_at')
         batch_op.drop_index('ix_mailbox_address')
 
     op.drop_table('mailbox')
