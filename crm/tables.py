@@ -29,6 +29,9 @@ from crm.email_tables import EmailReference as EmailReference
 from crm.email_tables import Sighting as Sighting
 from crm.email_tables import Thread as Thread
 from crm.gap_tables import Gap as Gap
+from crm.outbox_tables import Delivery as Delivery
+from crm.outbox_tables import OutboxEvent as OutboxEvent
+from crm.outbox_tables import WebhookEndpoint as WebhookEndpoint
 from crm.table_base import Base as Base
 from crm.table_base import Owned, ref
 
@@ -39,6 +42,7 @@ class Account(Base):
     __tablename__ = "account"
     name: Mapped[str]
     digest_key: Mapped[bytes] = mapped_column(LargeBinary)  # encrypted; keys the journal's digests
+    tells_refused: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     created_at: Mapped[datetime]
 
 
@@ -354,22 +358,6 @@ class Enrolment(Owned, Base):
     began_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[int | None] = ref("email.id", "SET NULL")  # the reply that ended it
-
-
-class OutboxEvent(Owned, Base):
-    """Something to tell the outside, written in the transaction that made it true."""
-
-    __tablename__ = "outbox"
-    __table_args__ = (
-        UniqueConstraint("account_id", "key"),
-        Index("ix_outbox_next_at", "next_at"),
-    )
-    key: Mapped[str]  # the same event has the same key
-    topic: Mapped[str]
-    payload: Mapped[dict[str, Any]]
-    attempts: Mapped[int] = mapped_column(default=0)
-    next_at: Mapped[datetime | None]
-    created_at: Mapped[datetime]
 
 
 class Lease(Base):

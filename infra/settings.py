@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         "", description="`host:port` of a DNS server"
     )
 
+    webhooks_to_private_addresses: Annotated[bool, BeforeValidator(values.switch)] = Field(
+        False,
+        description="`true` to post outgoing webhooks to this machine and private networks, too",
+    )
+
     @model_validator(mode="after")
     def _groups_are_whole(self) -> "Settings":
         """Settings that only make sense together are all there, or none is."""
@@ -183,6 +188,11 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether the installation is reached on this machine only."""
         return values.is_loopback(self.public_url)
+
+    @property
+    def posts_anywhere(self) -> bool:
+        """Whether outgoing webhooks may go to private addresses, and without https."""
+        return self.is_local or self.webhooks_to_private_addresses
 
     @property
     def resolved_database_url(self) -> str:

@@ -26,6 +26,7 @@ IN_WORDS = {  # defaults that depend on something
     "files_s3_path_style": "`false`",
     "google_client_id": "none: Gmail is off",
     "microsoft_client_id": "none: Microsoft is off",
+    "webhooks_to_private_addresses": "`false`",
     "dns_server": "the system's resolver",
 }
 _INTRODUCTION = """\

@@ -1,6 +1,6 @@
 """What a worker process works with, made after the fork: database, Redis, secrets, clock, clients."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,9 @@ from crm.database import Database
 from crm.model import Tokens
 from crm.store import mailboxes
 from crm.store.mailboxes import Mailbox
+from infra import posting
 from infra.blobs import Blobs
+from infra.posting import Answer
 from infra.secrets import Secrets
 from infra.settings import Settings
 from providers import oauth, registry
@@ -39,6 +41,7 @@ class Runtime:
     blobs: Blobs
     clock: Callable[[], datetime] = utc_now
     host_of: Callable[[str], Host] = lambda _address: Host.UNKNOWN  # who hosts an address's mail
+    post: Callable[[str, Mapping[str, str], bytes], Answer] = posting.post
 
 
 @contextmanager
@@ -48,9 +51,14 @@ def runtime(settings: Settings, redis: Redis) -> Iterator[Runtime]:
     secrets = Secrets(settings.key_texts)
     try:
         opener = client_opener(database, secrets, settings)
-        queue, files = Queue(redis), Blobs(settings)
         yield Runtime(
-            database, queue, secrets, opener, files, utc_now, partial(host_of, settings=settings)
+            database,
+            Queue(redis),
+            secrets,
+            opener,
+            Blobs(settings),
+            host_of=partial(host_of, settings=settings),
+            post=partial(posting.post, anywhere=settings.posts_anywhere),
         )
     finally:
         database.close()

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from crm.database import OperationalError
-from crm.store import journal, leases, mailboxes
+from crm.store import journal, leases, mailboxes, outbox
 from infra.blobs import Unavailable
 from infra.metrics import gauge
 from infra.redis_client import worker_client
@@ -31,7 +31,7 @@ OVERDUE = gauge("replylog_mailboxes_due", "Mailboxes the timetable found due at 
 TICK_SECONDS = 1.0
 LEADER = timedelta(seconds=10)
 MOST_DUE = 500  # a tick; the rest is due a second later
-RETENTION = timedelta(days=30)  # of journal rows; what is logged stays on its timeline
+RETENTION = timedelta(days=30)  # of journal rows and events; what is logged stays on its timeline
 RETENTION_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(days=1)
 SWEEP_ASKED = timedelta(minutes=10)
@@ -84,7 +84,8 @@ class Timetable:
             return
         with self._running.database.begin() as conn:
             forgotten = journal.forget(conn, now - RETENTION, FORGOTTEN_AT_ONCE)
-        self._forgot_at = now if forgotten < FORGOTTEN_AT_ONCE else None
+            told = outbox.forget(conn, now - RETENTION, FORGOTTEN_AT_ONCE)
+        self._forgot_at = now if max(forgotten, told) < FORGOTTEN_AT_ONCE else None
 
 
 def run(settings: Settings) -> None:

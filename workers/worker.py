@@ -27,6 +27,7 @@ from infra.children import end_with_parent
 from infra.settings import Settings
 from providers import registry
 from workers import drain
+from workers.outbox import Post
 from workers.queue import DRAIN, QUEUE_NAME
 from workers.runtime import Runtime, runtime
 
@@ -38,6 +39,7 @@ MAINTENANCE_SECONDS = 20
 QUICK_DEATH = 1.0  # seconds; a child that lived longer did not die of its start
 LONGEST_PAUSE = 10.0
 PATIENCE = 9.0  # seconds for children to end; `replylog all` waits two more
+POST_PATIENCE = 3.0  # seconds for posts under way; what they did not note is posted again
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PRELOAD = ("providers.gmail.client", "providers.graph.client", "crm.store.settle")
 
@@ -104,8 +106,12 @@ def work(settings: Settings, burst: bool) -> None:
         drain.use(running, STOPPING)
         if burst:
             _burst(running, redis)
+            Post(running, STOPPING).once()
         else:
+            post = threading.Thread(target=Post(running, STOPPING).keep, name="outbox", daemon=True)
+            post.start()
             _worker(redis).work(logging_level="WARNING")
+            post.join(POST_PATIENCE)
 
 
 def _worker(redis: Redis) -> Worker:

@@ -15,7 +15,9 @@ from crm.tables import Account, AccountDomain, Team
 from crm.tables import User as UserTable
 from infra.secrets import Secrets, digest
 
-_DIGEST_KEY = select(Account.digest_key).where(Account.id == bindparam("account"))
+_DIGEST_KEY = select(Account.digest_key, Account.tells_refused).where(
+    Account.id == bindparam("account")
+)
 _DOMAINS = select(AccountDomain.domain).where(sql.held(AccountDomain))
 
 
@@ -60,8 +62,22 @@ def ensure_account(conn: Connection, name: str, secrets: Secrets, now: datetime)
 
 def digests(conn: Connection, account_id: int, secrets: Secrets) -> Digests:
     """The account's digests. The key is decrypted once a process. Raises infra.secrets.WrongKey."""
-    stored = conn.execute(_DIGEST_KEY, {"account": account_id}).scalar_one()
-    return _digests(secrets, stored)
+    return for_settling(conn, account_id, secrets).digests
+
+
+@dataclass(frozen=True, slots=True)
+class ForSettling:
+    """What every batch of mail needs of its account, in one query. `tells_refused`: a program wants
+    to hear of refused messages."""
+
+    digests: Digests
+    tells_refused: bool
+
+
+def for_settling(conn: Connection, account_id: int, secrets: Secrets) -> ForSettling:
+    """Raises infra.secrets.WrongKey."""
+    stored, tells_refused = conn.execute(_DIGEST_KEY, {"account": account_id}).one()
+    return ForSettling(_digests(secrets, stored), tells_refused)
 
 
 @lru_cache(maxsize=256)

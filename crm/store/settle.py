@@ -88,9 +88,12 @@ def commit(
     renew_lease(conn, mailbox, run.lease, now + run.ttl, cursor, settled_at)
     if not outcomes:
         return Committed()
-    digests = accounts.digests(conn, mailbox.account_id, run.secrets)
+    account = accounts.for_settling(conn, mailbox.account_id, run.secrets)
+    digests = account.digests
     written = entries.write(conn, mailbox, outcomes, now)
     touched = verdicts.write(conn, mailbox, written.outcomes, digests, now)
+    if account.tells_refused:
+        verdicts.tell_refused(conn, mailbox, written.outcomes, now)
     touched |= switched.after_settling(conn, run, written.outcomes, now)
     moved = threads.mend(conn, mailbox.account_id, written.changed, digests, now)
     named = {digests.of(each) for each in written.message_ids}

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cache
+from hashlib import sha256
 
 from sqlalchemy import BindParameter, Connection, bindparam, case, delete, func, or_, select
 
@@ -15,8 +16,10 @@ from crm.store.accounts import Digests
 from crm.store.context import contacts_of, nearest_roots
 from crm.store.entries import Settled
 from crm.store.mailbox_rows import Mailbox
+from crm.store.outbox import tell_all
 from crm.store.outcomes import Later, Refused
 from crm.tables import JournalReference, JournalRow, PendingMessage
+from crm.topics import REFUSED
 
 _KEY = [JournalRow.mailbox_id, JournalRow.provider_id]
 _MAILBOX: BindParameter[int] = bindparam("mailbox")
@@ -58,6 +61,26 @@ def write(
     _remove_pending(conn, mailbox, [_ref(each).id for each in done])
     _write_pending(conn, mailbox, later, now)
     return _overtaken(conn, mailbox, refused, now)
+
+
+def tell_refused(
+    conn: Connection,
+    mailbox: Mailbox,
+    outcomes: Sequence[Settled | Refused | Later],
+    now: datetime,
+) -> None:
+    """An event for each message that is refused now, once for each rule; it names nothing of it."""
+    rules = {each.ref.id: each.rule for each in outcomes if isinstance(each, Refused)}
+    ids = _journal_ids(conn, mailbox, rules.keys(), VerdictKind.REFUSED)
+    events = {
+        f"{REFUSED}:{mailbox.id}:{sha256(ref.encode()).hexdigest()[:32]}:{rules[ref]}": {
+            "journal_id": journal_id,
+            "mailbox_id": mailbox.id,
+            "rule": rules[ref],
+        }
+        for ref, journal_id in ids.items()
+    }
+    tell_all(conn, mailbox.account_id, REFUSED, events, now)
 
 
 def _ref(outcome: Settled | Refused | Later) -> Ref:

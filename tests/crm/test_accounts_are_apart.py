@@ -19,11 +19,14 @@ from crm.store import (
     companies,
     contacts,
     deals,
+    deliveries,
+    endpoints,
     files,
     gaps,
     journal,
     mailboxes,
     never_log,
+    outbox,
     teams,
 )
 from crm.store import settings as account_settings
@@ -36,7 +39,7 @@ from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "answers", "audits", "backfill", "companies", "connecting", "contacts", "context", "copies", "deals", "deaths", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "gaps", "history", "journal",
+MODULES = ("accounts", "again", "answers", "audits", "backfill", "companies", "connecting", "contacts", "context", "copies", "deals", "deaths", "deliveries", "endpoints", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "gaps", "history", "journal",
            "journal_facts", "mailboxes", "moving", "never_log", "never_log_effects", "outbox", "people", "previews", "runs", "search", "senders", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 DIGEST = "d" * 64
@@ -130,6 +133,10 @@ def victim(database, secrets, now):
     with database.begin() as conn:
         deals.add(conn, world.account, MARK, [zoe], now)
         teams.add_team(conn, world.account, MARK)
+        endpoint = endpoints.add(conn, world.account, MARK, [MARK], secrets, now)
+        outbox.tell(conn, world.account, MARK, MARK, {MARK: 1}, now)
+        told = outbox.since(conn, world.account, [MARK], now, 1)
+        deliveries.add(conn, world.account, deliveries.WEBHOOK, [(told[0], endpoint.id)], now)
     world.settle(
         mailbox,
         world.sent(1, [f"zoe@{MARK}.test"], subject=MARK),
@@ -153,6 +160,20 @@ def rows_of(world, conn):
         for table in Base.metadata.sorted_tables
         if "account_id" in table.c
     }
+
+
+def of_the_outbox(victim):
+    """The part of `arguments` that the outbox takes."""
+    with victim.database.read() as conn:
+        (endpoint,) = endpoints.rows(conn, victim.account)
+        told = outbox.since(conn, victim.account, [MARK], victim.now, 1)
+        (waiting,) = deliveries.listing(conn, victim.account, endpoint.id, 1).items
+    return {
+        "topic": "t", "key": "mine", "payload": {}, "payloads": {"mine": {}}, "values": {"name": "mine"},
+        "endpoint_id": endpoint.id, "endpoint_ids": [endpoint.id], "event_ids": told,
+        "delivery_id": waiting.id, "destination": deliveries.WEBHOOK, "pairs": [(told[0], endpoint.id)],
+        "url": "https://mine.test", "topics": [MARK],
+    }  # fmt: skip
 
 
 def arguments(victim, stranger):
@@ -192,8 +213,8 @@ def arguments(victim, stranger):
         "keep": 10_000, "gone": zoe.id, "sequence": "mine",
         "changed": Changed(["m1@mail.test"], [email_id], [1]), "same": [{email_id}], "copies": [],
         "keyed": Digests(b"k" * 32), "refused": {email_id: {1: ("not-owner", False)}},
-        "what": What.CONNECTED, "gap_id": gap.id, "row": gap, "arrived": 1, "attempts": 1, "found": 1, "up_to": now, "claims": "{}", "topic": "t", "key": "mine", "payload": {}, "payloads": {"mine": {}}, "values": {"name": "mine"}, "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
-    }  # fmt: skip
+        "what": What.CONNECTED, "gap_id": gap.id, "row": gap, "arrived": 1, "attempts": 1, "found": 1, "up_to": now, "claims": "{}", "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
+    } | of_the_outbox(victim)  # fmt: skip
 
 
 WRITES = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|WITH)", re.IGNORECASE)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from crm.database import Database
-from crm.store import journal, mailboxes
-from crm.tables import Mailbox
+from crm.store import journal, mailboxes, outbox
+from crm.tables import Mailbox, OutboxEvent
 from infra import redis_server as servers
 from replylog.pretend import Pretend
 from tests import postgres
@@ -219,3 +219,14 @@ def test_an_outage_of_the_database_does_not_end_it(
 
             assert within(20, lambda: Queue(redis).awake())
             assert process.poll() is None
+
+
+def test_events_are_forgotten_after_a_month_where_nobody_wants_them_too(office: SmallOffice):
+    with office.database.begin() as conn:
+        outbox.tell(conn, office.account_id, "email.logged", "email.logged:1", {}, office.clock)
+    timetable = Timetable(office.runtime)
+    for passed, left in ((RETENTION, 1), (RETENTION_EVERY, 0)):
+        office.clock += passed
+        timetable.tick()
+        mine = OutboxEvent.account_id == office.account_id
+        assert len(office.rows(select(OutboxEvent.id).where(mine))) == left

@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.create_table('account',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('digest_key', sa.LargeBinary(), nullable=False),
+    sa.Column('tells_refused', sa.Boolean(), server_default=sa.text('(false)'), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_account'))
@@ -69,16 +70,18 @@ def upgrade() -> None:
     sa.Column('key', sa.Text(), nullable=False),
     sa.Column('topic', sa.Text(), nullable=False),
     sa.Column('payload', sa.JSON(), nullable=False),
-    sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('next_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_outbox_account_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_outbox')),
-    sa.UniqueConstraint('account_id', 'key', name=op.f('uq_outbox_account_id_key'))
+    sa.UniqueConstraint('account_id', 'key', name=op.f('uq_outbox_account_id_key')),
+    sqlite_autoincrement=True
     )
     with op.batch_alter_table('outbox', schema=None) as batch_op:
+        batch_op.create_index('ix_outbox_account_id_created_at', ['account_id', 'created_at'], unique=False)
+        batch_op.create_index('ix_outbox_created_at', ['created_at'], unique=False)
         batch_op.create_index('ix_outbox_next_at', ['next_at'], unique=False)
 
     op.create_table('setting',
@@ -98,6 +101,30 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_team')),
     sa.UniqueConstraint('account_id', 'name', name=op.f('uq_team_account_id_name'))
     )
+    op.create_table('webhook_endpoint',
+    sa.Column('url', sa.Text(), nullable=False),
+    sa.Column('topics', sa.Text(), nullable=False),
+    sa.Column('secret', sa.LargeBinary(), nullable=False),
+    sa.Column('former_secret', sa.LargeBinary(), nullable=True),
+    sa.Column('former_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('failures', sa.Integer(), nullable=False),
+    sa.Column('failing_since', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('not_before', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('lease', sa.Text(), nullable=False),
+    sa.Column('lease_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_webhook_endpoint_account_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_webhook_endpoint')),
+    sqlite_autoincrement=True
+    )
+    with op.batch_alter_table('webhook_endpoint', schema=None) as batch_op:
+        batch_op.create_index('ix_webhook_endpoint_account_id', ['account_id'], unique=False)
+        batch_op.create_index('ix_webhook_endpoint_due_at', ['due_at'], unique=False)
+
     op.create_table('contact',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('company_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
@@ -111,6 +138,32 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('contact', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_contact_company_id'), ['company_id'], unique=False)
+
+    op.create_table('delivery',
+    sa.Column('event_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('destination', sa.Text(), nullable=False),
+    sa.Column('target', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('next_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('delivered_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('tried_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('status', sa.Integer(), nullable=True),
+    sa.Column('error', sa.Text(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_delivery_account_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['event_id'], ['outbox.id'], name=op.f('fk_delivery_event_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_delivery')),
+    sa.UniqueConstraint('event_id', 'destination', 'target', name=op.f('uq_delivery_event_id_destination_target'))
+    )
+    with op.batch_alter_table('delivery', schema=None) as batch_op:
+        batch_op.create_index('ix_delivery_dead', ['account_id', 'target'], unique=False, postgresql_where=sa.text('next_at IS NULL AND delivered_at IS NULL'), sqlite_where=sa.text('next_at IS NULL AND delivered_at IS NULL'))
+        batch_op.create_index('ix_delivery_destination_next_at', ['destination', 'next_at'], unique=False)
+        batch_op.create_index('ix_delivery_destination_target_created_at', ['destination', 'target', 'created_at'], unique=False)
+        batch_op.create_index('ix_delivery_destination_target_next_at', ['destination', 'target', 'next_at'], unique=False)
+        batch_op.create_index(batch_op.f('ix_delivery_event_id'), ['event_id'], unique=False)
+        batch_op.create_index('ix_delivery_open', ['created_at'], unique=False, postgresql_where=sa.text('next_at IS NOT NULL'), sqlite_where=sa.text('next_at IS NOT NULL'))
 
     op.create_table('user',
     sa.Column('address', sa.Text(), nullable=False),
@@ -737,14 +790,30 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_user_team_id'))
 
     op.drop_table('user')
+    with op.batch_alter_table('delivery', schema=None) as batch_op:
+        batch_op.drop_index('ix_delivery_open', postgresql_where=sa.text('next_at IS NOT NULL'), sqlite_where=sa.text('next_at IS NOT NULL'))
+        batch_op.drop_index(batch_op.f('ix_delivery_event_id'))
+        batch_op.drop_index('ix_delivery_destination_target_next_at')
+        batch_op.drop_index('ix_delivery_destination_target_created_at')
+        batch_op.drop_index('ix_delivery_destination_next_at')
+        batch_op.drop_index('ix_delivery_dead', postgresql_where=sa.text('next_at IS NULL AND delivered_at IS NULL'), sqlite_where=sa.text('next_at IS NULL AND delivered_at IS NULL'))
+
+    op.drop_table('delivery')
     with op.batch_alter_table('contact', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_contact_company_id'))
 
     op.drop_table('contact')
+    with op.batch_alter_table('webhook_endpoint', schema=None) as batch_op:
+        batch_op.drop_index('ix_webhook_endpoint_due_at')
+        batch_op.drop_index('ix_webhook_endpoint_account_id')
+
+    op.drop_table('webhook_endpoint')
     op.drop_table('team')
     op.drop_table('setting')
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.drop_index('ix_outbox_next_at')
+        batch_op.drop_index('ix_outbox_created_at')
+        batch_op.drop_index('ix_outbox_account_id_created_at')
 
     op.drop_table('outbox')
     op.drop_table('deal')
