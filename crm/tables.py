@@ -117,6 +117,9 @@ class Mailbox(Owned, Base):
             postgresql_where=text("moved_to <> ''"),
             sqlite_where=text("moved_to <> ''"),
         ),
+        Index("ix_mailbox_subject", "subject"),
+        Index("ix_mailbox_token_hash", "token_hash"),
+        Index("ix_mailbox_token_prefix", "token_prefix"),
     )
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
     address: Mapped[str]
@@ -129,6 +132,8 @@ class Mailbox(Owned, Base):
     subject: Mapped[str] = mapped_column(default="")  # Google's sub, Entra's tid/oid
     own_addresses: Mapped[Any] = mapped_column(JSON, default=list)
     tokens: Mapped[bytes | None] = mapped_column(LargeBinary)  # encrypted JSON of crm.model.Tokens
+    token_hash: Mapped[str] = mapped_column(default="", server_default="")  # infra.marks, Google's
+    token_prefix: Mapped[str] = mapped_column(default="", server_default="")
     tokens_version: Mapped[int] = mapped_column(default=0)  # compare-and-set of a refresh
     cursor: Mapped[str] = mapped_column(default="")
     settled_at: Mapped[datetime | None]  # everything received before is settled

@@ -108,6 +108,10 @@ class Settings(BaseSettings):
         "https://www.googleapis.com/oauth2/v1/certs",
         description="Certificates of Google's identity tokens",
     )
+    google_risc_certs_url: Url = Field(
+        "https://www.googleapis.com/oauth2/v3/certs",
+        description="Keys of Google's security event tokens (Cross-Account Protection)",
+    )
     pubsub_api_url: Url = Field("https://pubsub.googleapis.com", description="Pub/Sub API")
     graph_api_url: Annotated[Url, AfterValidator(values.graph_url)] = Field(
         "https://graph.microsoft.com/v1.0", description="Microsoft Graph; no path means `/v1.0`"

@@ -23,6 +23,12 @@ _ASK = "Ask your IT administrator, then reconnect the mailbox."
 _CREDENTIALS = "Check the client id and the client secret in the settings."
 
 
+def after_event(cause: str, event: str) -> str:
+    """The cause of a refusal, worded better by a security event of Google's that came before it:
+    by itself Google seldom says why a grant is invalid."""
+    return _AFTER_EVENT.get(event, cause) if cause == REVOKED else cause
+
+
 def explain(cause: str) -> Cause:
     """The words for a cause; those of `refused` for one that has none."""
     return OWNER_CAUSES.get(cause) or OPERATOR_CAUSES.get(cause) or OWNER_CAUSES[REFUSED]
@@ -257,3 +263,11 @@ LABEL_NAME = _operator(
     "Choose another name in Settings.",
     said="400 when the label or category is made",
 )
+
+_AFTER_EVENT = {
+    "sessions-revoked": PASSWORD_CHANGED,
+    "account-credential-change-required": PASSWORD_CHANGED,
+    "account-disabled": ACCOUNT_DISABLED,
+    "account-disabled:hijacking": ACCOUNT_LOCKED,
+    "account-purged": MAILBOX_GONE,
+}

@@ -2,6 +2,7 @@
 
     POST /webhooks/gmail     a Pub/Sub push: a Gmail mailbox has news      webhooks.gmail
     POST /webhooks/graph     Graph change and lifecycle notifications      webhooks.graph
+    POST /webhooks/google/risc   a security event about a Google account   webhooks.risc
     GET  /healthz /readyz /metrics
 
 Each endpoint verifies, parses, rings the bell and answers. Status codes are a retry protocol: a
@@ -19,6 +20,7 @@ from webhooks.directory import Directory
 from webhooks.gmail import GmailPush
 from webhooks.graph import GraphNotifications
 from webhooks.oidc import Certificates, PushTokens
+from webhooks.risc import SecurityEvents
 from workers.queue import Queue, QueueDown
 
 
@@ -35,6 +37,10 @@ def create_app(settings: Settings) -> Flask:
     )
     gmail = GmailPush(tokens, directory, queue)
     graph = GraphNotifications(directory, queue)
+    risc = SecurityEvents(
+        Certificates(settings.google_risc_certs_url), settings.google_client_id, directory, queue
+    )
+    app.add_url_rule("/webhooks/google/risc", "risc", risc.receive, methods=["POST"])
     app.add_url_rule("/webhooks/gmail", "gmail", gmail.receive, methods=["POST"])
     app.add_url_rule("/webhooks/graph", "graph", graph.receive, methods=["POST"])
     for path in ("/healthz", "/readyz", "/metrics"):

@@ -47,6 +47,15 @@ class Directory:
             self._queue.remember_gmail(address, known)
         return known
 
+    def google_account(self, mark: str) -> tuple[int, ...]:
+        """The mailboxes with a mark of `infra.marks`; () when it is none of ours."""
+        known = self._queue.google_account(mark)
+        if known is None:
+            with self._database.read() as conn:
+                known = tuple(id for _, id in mailboxes.by_mark(conn, mark))
+            self._queue.remember_google_account(mark, known)
+        return known
+
     def subscriptions(self, ids: Iterable[str]) -> dict[str, Subscription | None]:
         """What is known of each Graph subscription id; None for one that is not ours."""
         wanted = set(ids)

@@ -37,6 +37,8 @@ _TIMES = {"created_at", "enqueued_at"}
 
 AWAKE = "replylog:awake"
 REWATCH = "replylog:rewatch"
+CHECKS = "replylog:checks"
+EVENT_SECONDS = 7 * 24 * 3600  # how long a security event's id is remembered
 
 _ENQUEUE = """
 local function enqueue(queue, queues, job, job_id, fields, stamp)
@@ -140,6 +142,41 @@ class Queue:
     def take_rewatch(self, mailbox_id: int) -> bool:
         """Whether `rewatch` was asked for since the last call."""
         return bool(self._ask(self._redis.srem, REWATCH, mailbox_id))
+
+    def check_consent(self, mailbox_id: int, event: str) -> None:
+        """Ring a mailbox, and have its provider asked in that run whether its consent still holds,
+        because `event` was told of it."""
+        self.keep_check(mailbox_id, event)
+        self.wake(mailbox_id)
+
+    def keep_check(self, mailbox_id: int, event: str) -> None:
+        """As `check_consent`, without ringing."""
+        self._ask(self._redis.hset, CHECKS, str(mailbox_id), event)
+
+    def take_check(self, mailbox_id: int) -> str:
+        """The event that `check_consent` was last asked with since the last call; "" for none."""
+        field = str(mailbox_id)
+        found = self._ask(self._redis.hget, CHECKS, field)
+        if found is None:
+            return ""
+        self._ask(self._redis.hdel, CHECKS, field)
+        return str(found, "utf-8")
+
+    def event_was_seen(self, event_id: str) -> bool:
+        return bool(self._ask(self._redis.exists, f"replylog:event:{event_id}"))
+
+    def remember_event(self, event_id: str) -> None:
+        self._ask(self._redis.set, f"replylog:event:{event_id}", 1, ex=EVENT_SECONDS)
+
+    def google_account(self, mark: str) -> tuple[int, ...] | None:
+        """The mailboxes with a mark of `infra.marks`; () for none, None when Redis does not know."""
+        found = self._ask(self._redis.get, f"replylog:google:{mark}")
+        return None if found is None else tuple(json.loads(found))
+
+    def remember_google_account(self, mark: str, mailbox_ids: Iterable[int]) -> None:
+        # Not for long: nobody takes it back when the mailbox is connected with another account.
+        known = json.dumps(list(mailbox_ids))
+        self._ask(self._redis.set, f"replylog:google:{mark}", known, ex=UNKNOWN_SECONDS)
 
     def gmail_mailboxes(self, address: str) -> tuple[int, ...] | None:
         """The mailboxes of a Gmail address; () when there is none, None when Redis does not know."""

@@ -42,6 +42,7 @@ class Runtime:
     clock: Callable[[], datetime] = utc_now
     host_of: Callable[[str], Host] = lambda _address: Host.UNKNOWN  # who hosts an address's mail
     post: Callable[[str, Mapping[str, str], bytes], Answer] = posting.post
+    renew: Callable[[Mailbox], object] = lambda _mailbox: None  # a mailbox's token, at its provider
 
 
 @contextmanager
@@ -50,25 +51,26 @@ def runtime(settings: Settings, redis: Redis) -> Iterator[Runtime]:
     database = Database(settings.resolved_database_url)
     secrets = Secrets(settings.key_texts)
     try:
-        opener = client_opener(database, secrets, settings)
+        source = token_source(database, secrets, settings)
         yield Runtime(
             database,
             Queue(redis),
             secrets,
-            opener,
+            client_opener(database, secrets, settings),
             Blobs(settings),
             host_of=partial(host_of, settings=settings),
             post=partial(posting.post, anywhere=settings.posts_anywhere),
+            renew=lambda mailbox: source(mailbox).token(fresh=True),
         )
     finally:
         database.close()
         redis.close()
 
 
-def client_opener(
+def token_source(
     database: Database, secrets: Secrets, settings: Settings
-) -> Callable[[Mailbox], MailClient]:
-    """Opens live clients whose tokens are read from, and refreshed into, the database."""
+) -> Callable[[Mailbox], StoredTokens]:
+    """Gives each mailbox's tokens, read from, and refreshed into, the database."""
 
     def load(mailbox: Mailbox) -> tuple[Tokens, int]:
         with database.read() as conn:
@@ -80,12 +82,19 @@ def client_opener(
                 conn, mailbox.account_id, mailbox.id, tokens, version, secrets
             )
 
-    def open_client(mailbox: Mailbox) -> MailClient:
-        access = StoredTokens(
+    def source(mailbox: Mailbox) -> StoredTokens:
+        return StoredTokens(
             load=lambda: load(mailbox),
             save=lambda tokens, version: save(mailbox, tokens, version),
             refresh=partial(oauth.refresh, mailbox.provider, settings),
         )
-        return registry.open_client(mailbox.provider, access, settings)
 
-    return open_client
+    return source
+
+
+def client_opener(
+    database: Database, secrets: Secrets, settings: Settings
+) -> Callable[[Mailbox], MailClient]:
+    """Opens live clients of mailboxes, with the tokens of `token_source`."""
+    source = token_source(database, secrets, settings)
+    return lambda mailbox: registry.open_client(mailbox.provider, source(mailbox), settings)

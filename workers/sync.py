@@ -27,6 +27,7 @@ from providers.client import (
     Reconnect,
     Retry,
 )
+from workers import consent
 from workers.caution import SOON, Caution
 from workers.files import Files
 from workers.labels import ensure_label
@@ -158,6 +159,7 @@ class Running:
             thread.join()
 
     def _run(self, client: MailClient) -> datetime | None:
+        consent.check(self.runtime, self.mailbox)
         complete = refresh(self.runtime, self.mailbox, self.token, client)
         began = self.runtime.clock()
         settling = Settling(self.runtime, self.held, client, self.caution)

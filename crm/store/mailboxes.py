@@ -80,6 +80,20 @@ def by_address(conn: Connection, address: str) -> list[tuple[int, int]]:
     return [(account_id, mailbox_id) for account_id, mailbox_id in conn.execute(query)]
 
 
+def by_mark(conn: Connection, mark: str) -> list[tuple[int, int]]:
+    """(account id, mailbox id) of every mailbox with a mark of `infra.marks`, in any account."""
+    kind, _, subject = mark.partition(":")
+    column = {"hash": Table.token_hash, "prefix": Table.token_prefix}.get(kind)
+    where = Table.subject == subject if column is None else column == mark
+    query = (
+        select(Table.account_id, Table.id)
+        .where(where, Table.provider == "gmail")
+        .order_by(Table.id)
+        .execution_options(all_accounts="an event names a provider's account only")
+    )
+    return [(account_id, mailbox_id) for account_id, mailbox_id in conn.execute(query)]
+
+
 def by_id(conn: Connection, mailbox_id: int) -> Mailbox | None:
     """A mailbox of any account, for workers."""
     row = conn.execute(_BY_ID, {"mailbox": mailbox_id}).first()
@@ -122,6 +136,7 @@ __all__ = [
     "block",
     "by_address",
     "by_id",
+    "by_mark",
     "connect",
     "counts",
     "disconnect",

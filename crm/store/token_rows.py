@@ -6,7 +6,9 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from crm.model import Tokens
+from crm.store import sql
 from crm.tables import Mailbox as Table
+from infra import marks
 from infra.secrets import Secrets
 
 
@@ -46,9 +48,15 @@ def save_tokens(
             Table.tokens_version == version,
             Table.tokens.is_not(None),
         )
-        .values(tokens=seal(fresh, secrets), tokens_version=version + 1)
+        .values(**columns(fresh, secrets), tokens_version=version + 1)
     )
     return stored.rowcount == 1
+
+
+def columns(plain: Tokens, secrets: Secrets) -> sql.Row:
+    """What is stored of tokens: themselves, sealed, and the marks that Google names them by."""
+    by_hash, by_prefix = marks.of_token(plain.refresh_token)
+    return {"tokens": seal(plain, secrets), "token_hash": by_hash, "token_prefix": by_prefix}
 
 
 def seal(plain: Tokens, secrets: Secrets) -> bytes:

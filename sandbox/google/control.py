@@ -13,9 +13,11 @@
 | POST google/limit | address, kind, seconds | refuse everything of a user; kinds: `sandbox.google.errors.LIMITS` |
 | POST google/send-as | address, alias, name, accepted | |
 | POST google/draft | address, draft (absent: new), and as mail | the draft's id; once more = an autosave |
-| POST google/risc | endpoint, address, event, audience | sends a security event token; the status |
+| POST google/risc | endpoint, address, event, audience, issuer, jti, reason, token (a refresh token, named by `by`), forged | sends a security event token; the status |
 """
 
+import base64
+import hashlib
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -159,26 +161,39 @@ def _draft(world: World, body: Body) -> object:
     return {"draft": _box(world, body).save_draft(raw, str(body.get("draft", "")))}
 
 
+def _subject_of(subject: str, body: Body) -> dict[str, str]:
+    if "token" not in body:
+        issuer = "https://accounts.google.com/"
+        return {"subject_type": "iss-sub", "iss": issuer, "sub": subject}
+    token, by = str(body["token"]), str(body.get("by", "prefix"))
+    twice = hashlib.sha512(hashlib.sha512(token.encode()).digest()).digest()
+    return {
+        "subject_type": "oauth_token",
+        "token_type": "refresh_token",
+        "token_identifier_alg": by,
+        "token": token[:16] if by == "prefix" else base64.b64encode(twice).decode(),
+    }
+
+
 def _risc(world: World, body: Body) -> object:
     google = Google.of(world)
     subject = google.accounts.subject(str(body["address"]).lower())
     event = str(body.get("event", "risc/event-type/sessions-revoked"))
+    about: dict[str, object] = {"subject": _subject_of(subject, body)}
+    if event.endswith("verification"):
+        about = {"state": "a test"}
+    if body.get("reason"):
+        about["reason"] = str(body["reason"])
     claims: dict[str, object] = {
-        "iss": "https://accounts.google.com/",
+        "iss": str(body.get("issuer", "https://accounts.google.com/")),
         "aud": str(body.get("audience", "sandbox-google-client")),
         "iat": int(world.now().timestamp()),
         "jti": str(body.get("jti", f"{subject}{world.now().timestamp()}")),
         "events": {
-            event if event.startswith("https:") else _EVENTS + event: {
-                "subject": {
-                    "subject_type": "iss-sub",
-                    "iss": "https://accounts.google.com/",
-                    "sub": subject,
-                }
-            }
+            event if event.startswith("https:") else _EVENTS + event: about,
         },
     }
-    token = google.keys.signing.sign(claims)
+    token = (google.keys.foreign if body.get("forged") else google.keys.signing).sign(claims)
     request = urllib.request.Request(
         str(body["endpoint"]), token.encode(), {"Content-Type": "application/secevent+jwt"}
     )

@@ -34,6 +34,7 @@ app = create_app(Settings(redis_url={redis_server.url!r}, database_url={sqlite_u
 assert app.post("/webhooks/gmail", json={{}}).status_code == 401
 body = {{"value": [{{"subscriptionId": "x", "clientState": "y"}}]}}
 assert app.post("/webhooks/graph", json=body).status_code == 202
+assert app.post("/webhooks/google/risc", data="x").status_code == 400
 assert app.get("/metrics").status_code == 200
 print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
 """

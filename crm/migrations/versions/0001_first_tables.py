@@ -224,6 +224,8 @@ def upgrade() -> None:
     sa.Column('subject', sa.Text(), nullable=False),
     sa.Column('own_addresses', sa.JSON(), nullable=False),
     sa.Column('tokens', sa.LargeBinary(), nullable=True),
+    sa.Column('token_hash', sa.Text(), server_default='', nullable=False),
+    sa.Column('token_prefix', sa.Text(), server_default='', nullable=False),
     sa.Column('tokens_version', sa.Integer(), nullable=False),
     sa.Column('cursor', sa.Text(), nullable=False),
     sa.Column('settled_at', sa.DateTime(timezone=True), nullable=True),
@@ -267,6 +269,9 @@ def upgrade() -> None:
         batch_op.create_index('ix_mailbox_moved_to', ['moved_to'], unique=False, postgresql_where=sa.text("moved_to <> ''"), sqlite_where=sa.text("moved_to <> ''"))
         batch_op.create_index('ix_mailbox_mx_due_at', ['mx_due_at'], unique=False)
         batch_op.create_index('ix_mailbox_renew_at', ['renew_at'], unique=False)
+        batch_op.create_index('ix_mailbox_subject', ['subject'], unique=False)
+        batch_op.create_index('ix_mailbox_token_hash', ['token_hash'], unique=False)
+        batch_op.create_index('ix_mailbox_token_prefix', ['token_prefix'], unique=False)
         batch_op.create_index('ix_mailbox_wake_at', ['wake_at'], unique=False)
 
     op.create_table('merged_contact',
@@ -769,6 +774,9 @@ def downgrade() -> None:
     op.drop_table('merged_contact')
     with op.batch_alter_table('mailbox', schema=None) as batch_op:
         batch_op.drop_index('ix_mailbox_wake_at')
+        batch_op.drop_index('ix_mailbox_token_prefix')
+        batch_op.drop_index('ix_mailbox_token_hash')
+        batch_op.drop_index('ix_mailbox_subject')
         batch_op.drop_index('ix_mailbox_renew_at')
         batch_op.drop_index('ix_mailbox_mx_due_at')
         batch_op.drop_index('ix_mailbox_moved_to', postgresql_where=sa.text("moved_to <> ''"), sqlite_where=sa.text("moved_to <> ''"))

@@ -1,0 +1,152 @@
+"""What happens to a mailbox whose Google account something happened to: from the event to the banner."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from crm.database import Database
+from crm.model import MailboxStatus
+from crm.store import mailboxes
+from providers import causes
+from tests.providers.gmail_rig import READ
+from tests.workers.live import LiveOffice, settings_for
+from web.connecting import new_mailbox
+from webhooks.app import create_app
+from workers.queue import Queue
+from workers.runtime import Runtime, token_source
+
+ANA = "ana@acme.test"
+
+
+class RealOffice(LiveOffice):
+    """An office that renews tokens at the sandbox when it is asked to."""
+
+    settings: Any
+
+    @property
+    def runtime(self) -> Runtime:
+        source = token_source(self.database, self.secrets, self.settings)
+        return replace(super().runtime, renew=lambda mailbox: source(mailbox).token(fresh=True))
+
+
+@pytest.fixture
+def office(sqlite_url, redis, secrets, sandbox) -> Iterator[RealOffice]:
+    database = Database(sqlite_url)
+    made = RealOffice(database, Queue(redis), secrets, datetime.now(UTC), sandbox)
+    made.settings = settings_for(sandbox)
+    yield made
+    database.close()
+
+
+@pytest.fixture
+def ana(office, sandbox) -> tuple[int, str]:
+    """Ana's mailbox, connected as a person does it, and her refresh token."""
+    from providers import oauth
+
+    scopes = ["openid", "email", READ]
+    given = sandbox.post("/control/google/token", address=ANA, scopes=scopes)
+    grant = oauth.adopt("gmail", office.settings, given["refresh_token"])
+    assert grant.subject
+    new = new_mailbox("gmail", grant, office.user(ANA), office.settings)
+    with office.database.begin() as conn:
+        made = mailboxes.connect(conn, office.account_id, new, office.secrets, office.clock)
+    office.sync(made)
+    return made, given["refresh_token"]
+
+
+@pytest.fixture
+def door(office, redis_server, sandbox) -> Iterator[str]:
+    """Where the pretend Google tells of accounts."""
+    settings = office.settings.model_copy(
+        update={
+            "redis_url": redis_server.url,
+            "database_url": str(office.database.engine.url),
+            "google_risc_certs_url": f"{sandbox.url}/oauth2/v3/certs",
+        }
+    )
+    server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/webhooks/google/risc"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+EVENTS = [
+    ("oauth/event-type/tokens-revoked", "", causes.REVOKED),
+    ("risc/event-type/sessions-revoked", "", causes.PASSWORD_CHANGED),
+    ("risc/event-type/account-credential-change-required", "", causes.PASSWORD_CHANGED),
+    ("risc/event-type/account-disabled", "hijacking", causes.ACCOUNT_LOCKED),
+    ("risc/event-type/account-disabled", "bulk-account", causes.ACCOUNT_DISABLED),
+    ("risc/event-type/account-purged", "", causes.MAILBOX_GONE),
+]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason", "cause"), EVENTS, ids=[f"{e[0]} {e[1]}" for e in EVENTS]
+)
+def test_an_event_and_a_refused_grant_give_one_cause(
+    office, ana, door, sandbox, event, reason, cause
+):
+    mailbox_id, _ = ana
+    sandbox.post(
+        "/control/switches", **{"google.refresh_words": "Token has been expired or revoked."}
+    )
+    told = sandbox.post(
+        "/control/google/risc", endpoint=door, address=ANA, event=event, reason=reason
+    )
+    assert told["status"] == 202
+    assert office.queue.claim() == mailbox_id
+    office.sync(mailbox_id)
+    row = office.row(mailbox_id)
+    assert (row.status, row.cause) == (MailboxStatus.RECONNECT, cause)
+
+
+@pytest.mark.parametrize("by", ["prefix", "hash_base64_sha512_sha512"])
+def test_one_revoked_token_stops_its_mailbox(office, ana, door, sandbox, by):
+    mailbox_id, token = ana
+    sandbox.post("/control/switches", **{"google.refresh_words": "Bad Request"})
+    event = "oauth/event-type/token-revoked"
+    body = {"endpoint": door, "address": ANA, "event": event, "token": token, "by": by}
+    assert sandbox.post("/control/google/risc", **body)["status"] == 202
+    office.sync(mailbox_id)
+    assert office.row(mailbox_id).cause == causes.REVOKED
+
+
+@pytest.mark.parametrize("event", ["sessions-revoked", "account-enabled", "account-disabled"])
+def test_an_event_alone_stops_nothing_where_google_still_agrees(office, ana, door, sandbox, event):
+    mailbox_id, _ = ana
+    event = f"risc/event-type/{event}"
+    sandbox.post("/control/google/risc", endpoint=door, address=ANA, event=event)
+    office.sync(mailbox_id)
+    assert office.row(mailbox_id).status is MailboxStatus.CONNECTED
+    assert office.queue.take_check(mailbox_id) == ""
+
+
+def test_an_event_is_asked_about_again_when_google_does_not_answer(office, ana, door, sandbox):
+    mailbox_id, _ = ana
+    event = "risc/event-type/sessions-revoked"
+    sandbox.post("/control/google/risc", endpoint=door, address=ANA, event=event)
+    sandbox.post("/control/faults", match="POST /token", kind="status", status=503)
+    office.sync(mailbox_id)
+    assert office.row(mailbox_id).status is MailboxStatus.CONNECTED
+    assert office.queue.take_check(mailbox_id) == "sessions-revoked"
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [({"forged": True}, 400), ({"audience": "another"}, 400), ({"issuer": "https://x.test/"}, 400),
+     ({"address": "cleo@acme.test"}, 202), ({"event": "risc/event-type/verification"}, 202)],
+    ids=["a forged one", "one for another app", "one of another issuer", "one about a stranger", "a test"],
+)  # fmt: skip
+def test_an_event_that_is_not_ours_rings_nobody(office, ana, door, sandbox, more, status):
+    body = {"endpoint": door, "address": ANA} | more
+    office.queue.done(ana[0])
+    assert sandbox.post("/control/google/risc", **body)["status"] == status
+    assert office.queue.awake() == 0
