@@ -102,6 +102,11 @@ class MailClient(Protocol):
         ''."""
         ...
 
+    def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
+        """What was received from `since` until just before `until`, both whole seconds, page by
+        page, over all places but junk and trash where the provider leaves those out."""
+        ...
+
     def headers(self, refs: Sequence[Ref]) -> Sequence[Headers | None]:
         """Headers of `refs`, in order; None for a message that is gone."""
         ...

@@ -138,6 +138,16 @@ class MemoryClient:
             found = found[self.page_size :]
         yield Page(self._items(found), cursor)
 
+    def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
+        self.mailbox.enter("between")
+        with self.mailbox.lock:
+            held = self.mailbox.messages.items()
+            found = [ref for ref, each in held if since <= each.received_at < until]
+        for start in range(0, max(len(found), 1), self.page_size):
+            if start:
+                self.mailbox.enter("between")
+            yield self._items(found[start : start + self.page_size])
+
     def headers(self, refs: Sequence[Ref]) -> Sequence[Headers | None]:
         self.mailbox.enter("headers")
         held = [(ref, self.mailbox.messages.get(ref.id)) for ref in refs]

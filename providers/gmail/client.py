@@ -87,6 +87,16 @@ class GmailClient:
             if not token:
                 return
 
+    def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
+        query, token = f"after:{int(since.timestamp()) - 1} before:{int(until.timestamp())}", ""
+        while True:
+            answer = self._run(self._api.search(query, token, self._page_size))
+            found = answer.get("messages", ())
+            yield tuple(Item(Ref(one["id"], one.get("threadId", ""))) for one in found)
+            token = answer.get("nextPageToken", "")
+            if not token:
+                return
+
     def headers(self, refs: Sequence[Ref]) -> Sequence[Headers | None]:
         """One request a message, up to ten of them in one HTTP request."""
         found: list[Any] = []

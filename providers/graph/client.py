@@ -20,7 +20,7 @@ from msgraph.graph_service_client import GraphServiceClient
 from crm.model import Folder, Headers, Message, Ref, WatchState
 from infra.settings import Settings
 from providers import causes
-from providers.client import Cursor, Gone, Operator, Page
+from providers.client import Cursor, Gone, Item, Operator, Page
 from providers.graph import cursor as cursors
 from providers.graph import loop, messages
 from providers.graph.errors import About, Exists
@@ -82,6 +82,9 @@ class GraphClient:
 
     def since(self, when: datetime) -> Iterator[Page]:
         return self._listing.since(when)
+
+    def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
+        return self._listing.between(since, until)
 
     def headers(self, refs: Sequence[Ref]) -> Sequence[Headers | None]:
         """Twenty messages in a round trip. Threading of sent mail is read, too."""

@@ -104,6 +104,15 @@ class Listing:
             info = self._linked(self._transport.checked(link)) if link else None
             yield Page(tuple(self._listed(answer)), "" if info else cursor)
 
+    def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
+        """Whole mailbox, oldest first."""
+        info: RequestInformation | None = self._requests.received(since, until=until)
+        while info is not None:
+            answer = self._transport.ask(info, About.MAILBOX)
+            link = answer.get(NEXT)
+            info = self._linked(self._transport.checked(link)) if link else None
+            yield tuple(self._listed(answer))
+
     def _listed(self, answer: Json) -> Iterator[Item]:
         for raw in _merged(answer):
             place = self._folders.place(raw.get("parentFolderId") or "")

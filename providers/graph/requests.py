@@ -94,11 +94,11 @@ class Requests:
         """The URL of `delta` below the API's root, to be asked for later."""
         return relative(self.delta(folder, since))
 
-    def received(self, since: datetime) -> RequestInformation:
+    def received(self, since: datetime, until: datetime | None = None) -> RequestInformation:
         """The first page of all messages of the mailbox received since `since`, oldest first."""
         query = MessagesRequestBuilder.MessagesRequestBuilderGetQueryParameters(
             select=HEADER_FIELDS,
-            filter=_received_since(since),
+            filter=_received(since, until),
             orderby=["receivedDateTime"],
             top=self._page_size,
         )
@@ -190,6 +190,11 @@ class Requests:
 
     def _subscription(self, subscription: str) -> SubscriptionItemRequestBuilder:
         return self._sdk.subscriptions.by_subscription_id(subscription)
+
+
+def _received(since: datetime, until: datetime | None) -> str:
+    before = f" and receivedDateTime lt {until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if until else ""
+    return _received_since(since) + before
 
 
 def _received_since(when: datetime) -> str:

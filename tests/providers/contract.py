@@ -176,6 +176,17 @@ class Contract(FileClauses):
         when = received(rig, sent)
         assert ids(list_since(rig, when - timedelta(hours=1))[0]) == [sent]
 
+    def test_between_lists_what_was_received_from_then_until_just_before_then(
+        self, rig: Rig
+    ) -> None:
+        sent = [rig.deliver(mail.numbered(n)) for n in range(5)]
+        second = received(rig, sent[0]).replace(microsecond=0)
+        hour = timedelta(hours=1)
+        found = list(rig.client.between(second - hour, second + hour))
+        assert sorted(item.ref.id for page in found for item in page) == sorted(sent)
+        for span in ((second - 2 * hour, second), (second + hour, second + 2 * hour)):
+            assert [item for page in rig.client.between(*span) for item in page] == []
+
     # -- places
 
     @pytest.mark.parametrize("place", [Place.FOLLOWED, Place.JUNK, Place.DRAFT])
