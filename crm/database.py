@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
-BUSY_SECONDS = 5
+BUSY_SECONDS = 15  # SQLite serves waiting writers in no order: one may wait long
 UPGRADE_SECONDS = 60  # a second starter waits so long for the first one's migration
 _UPGRADE_LOCK = 7_263_001  # a number of our own for pg_advisory_lock
 _ACCOUNT_LOCK = 7_263_002

@@ -60,8 +60,16 @@ class Streams:
             stream=True,
             allow_redirects=False,
             timeout=TIMEOUT,
+            hooks={"response": _let_go},
         )
         return answer
+
+
+def _let_go(answer: requests.Response, **_: object) -> None:
+    """Close what AuthorizedSession may keep to itself: it asks for a new token then, and where none is
+    to be had nobody else would close the connection."""
+    if answer.status_code == requests.codes.unauthorized:
+        answer.close()
 
 
 def unwrapped(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from crm.columns import KEY_BYTES, key, storable
-from crm.database import Database, OperationalError
+from crm.database import BUSY_SECONDS, Database, OperationalError
 from crm.store import accounts
 from crm.tables import Base
 from tests.crm.store_world import in_threads
@@ -56,7 +56,7 @@ def test_sqlite_keeps_its_settings_after_a_migration(tmp_path: Path):
         assert conn.execute(text("PRAGMA foreign_keys")).scalar() == 1
         assert conn.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert conn.execute(text("PRAGMA synchronous")).scalar() == 1
-        assert conn.execute(text("PRAGMA busy_timeout")).scalar() == 5000
+        assert conn.execute(text("PRAGMA busy_timeout")).scalar() == BUSY_SECONDS * 1000
     database.close()
 
 
