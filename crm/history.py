@@ -28,6 +28,12 @@ class What(StrEnum):
     MOVED_BACK = "moved-back"  # provider
     MOVE_DENIED = "move-denied"  # by its owner; provider
     AUDITED = "audited"  # days, looked, missed, logged
+    WATCH_REMADE = "watch-remade"  # why (workers.lapses), seconds without it, watches
+    WATCH_REFUSED = "watch-refused"  # cause
+    FOLDER_FOLLOWED = "folder-followed"  # folder, reason (rule, hand), rule
+    FOLDER_DROPPED = "folder-dropped"  # folder, why (crm.model.Dropped), rule
+    FOLDER_RENAMED = "folder-renamed"  # folder, before
+    RULE_HIDDEN = "rule-hidden"  # rule
 
 
 def sentence(what: str, facts: Facts) -> str:
@@ -95,6 +101,57 @@ def _audited(facts: Facts) -> str:
     )
 
 
+_WATCH_ENDED = {
+    "expired": "had run out",
+    "removed": "had been ended by the provider",
+    "silent": "was there but brought nothing",
+    "refused": "was refused by the provider",
+}
+
+
+def _remade(facts: Facts) -> str:
+    how = _WATCH_ENDED.get(facts["why"], "was missing")
+    most = "up to " if facts["why"] == "removed" else ""
+    return (
+        f"New mail had not been announced to us for {most}{span(facts['seconds'])}, because the "
+        f"subscription for it {how}. It is there again. Mail was looked for all the same."
+    )
+
+
+def _followed(facts: Facts) -> str:
+    why = (
+        f"your rule “{facts['rule']}” puts mail there"
+        if facts["reason"] == "rule"
+        else "your company follows folders of this name"
+    )
+    return f"“{facts['folder']}” is followed from now on, because {why}."
+
+
+_DROPPED = {
+    "rule-off": "the rule “{rule}” was turned off",
+    "rule-gone": "there is no rule “{rule}” any more",
+    "rule-changed": "the rule “{rule}” does not put mail there any more",
+    "rule-hidden": "Microsoft does not show any more what the rule “{rule}” does",
+    "folder-gone": "the folder was deleted",
+    "folder-junk": "the folder lies in Junk Email",
+    "setting": "no setting of your company names it any more",
+}
+
+
+def _dropped(facts: Facts) -> str:
+    why = _DROPPED.get(facts["why"])
+    # Names are put in last: one may have braces in it.
+    because = f": {why.replace('{rule}', facts['rule'])}" if why else ""
+    return f"“{facts['folder']}” is not followed any more{because}."
+
+
+def _hidden(facts: Facts) -> str:
+    return (
+        f"Microsoft does not show what your rule “{facts['rule']}” does. If it puts mail into a "
+        "folder, ask an admin to name that folder in Settings, so that it is followed."
+    )
+
+
 _SENTENCES: dict[str, Callable[[Facts], str]] = {
     What.CONNECTED: lambda _: "The mailbox was connected.",
     What.RECONNECTED: _reconnected,
@@ -131,4 +188,14 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
         "not looked at any more."
     ),
     What.AUDITED: _audited,
+    What.WATCH_REMADE: _remade,
+    What.WATCH_REFUSED: lambda _: (
+        "The provider does not announce new mail of this mailbox. It is looked for every ten minutes."
+    ),
+    What.FOLDER_FOLLOWED: _followed,
+    What.FOLDER_DROPPED: _dropped,
+    What.FOLDER_RENAMED: lambda facts: (
+        f"“{facts['before']}” is called “{facts['folder']}” now. It is still followed."
+    ),
+    What.RULE_HIDDEN: _hidden,
 }

@@ -324,15 +324,20 @@ class Verdict:
     original: Original = Original.NO
 
 
+WHOLE_MAILBOX = "mailbox"  # the resource of Gmail's one watch
+
+
 @dataclass(frozen=True, slots=True)
 class WatchState:
     """One announced resource: Gmail has one a mailbox, Graph one a followed folder."""
 
-    resource: str  # Graph: folder id; Gmail: "mailbox"
+    resource: str  # Graph: folder id; Gmail: WHOLE_MAILBOX
     provider_id: str  # Graph: subscription id; Gmail: ""
     expires_at: datetime
     secret: str = ""  # Graph: the clientState that notifications must carry; "" = unchanged
     made_at: datetime | None = None  # when it was stored last; adapters leave it alone
+    silent_since: datetime | None = None  # see `workers.silence`; adapters leave both alone
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +348,18 @@ class Folder:
     name: str
     reason: str  # "inbox", "sent", "junk", "rule" or "hand" (setting `followed_folders`)
     rule_name: str = ""  # display name of the inbox rule for reason "rule"
+
+
+class Dropped(StrEnum):
+    """Why a folder is not followed any more."""
+
+    RULE_OFF = "rule-off"
+    RULE_GONE = "rule-gone"  # deleted, or called otherwise
+    RULE_CHANGED = "rule-changed"  # it puts mail elsewhere
+    RULE_HIDDEN = "rule-hidden"  # the provider does not show any more what it does
+    FOLDER_GONE = "folder-gone"
+    FOLDER_JUNK = "folder-junk"
+    SETTING = "setting"  # no setting names it any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,9 @@ class Mailbox(Owned, Base):
     owed_places: Mapped[Any] = mapped_column(JSON, default=list, server_default="[]")
     repairs: Mapped[int] = mapped_column(default=0, server_default="0")
     renew_at: Mapped[datetime | None]  # watches and followed folders are due then
+    watch_problem: Mapped[str] = mapped_column(server_default="")  # why a watch is refused
+    watch_due_at: Mapped[datetime | None]  # after a failure: no watch is asked for before
+    unwatched_since: Mapped[datetime | None]  # since when a watch is missing
     label: Mapped[str] = mapped_column(default="")  # the log label that was made there, or tried
     label_problem: Mapped[str] = mapped_column(default="")  # why it could not be made
     label_due_at: Mapped[datetime | None]  # when to look whether it is there; None = now
@@ -209,6 +212,7 @@ class Watch(Owned, Base):
     __table_args__ = (
         UniqueConstraint("mailbox_id", "resource"),
         Index("ix_watch_provider_id", "provider_id"),
+        Index("ix_watch_expires_at", "expires_at"),
     )
     mailbox_id: Mapped[int] = ref("mailbox.id")
     resource: Mapped[str]
@@ -216,6 +220,10 @@ class Watch(Owned, Base):
     secret_digest: Mapped[str] = mapped_column(default="")  # SHA-256 hex of clientState
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime]
+    silent_since: Mapped[datetime | None]  # news came from then on that nothing announced
+    silent: Mapped[bool] = mapped_column(
+        server_default=text("false")
+    )  # sure of it: to be made anew
 
 
 class Company(Owned, Base):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from crm.model import Folder, Headers, Message, Place, Ref, WatchState
+from crm.model import Dropped, Folder, Headers, Message, Place, Ref, WatchState
 
 Cursor: TypeAlias = str  # where in a mailbox's changes we are; opaque outside its adapter
 CHUNK = 256 * 1024  # bytes of an attachment in one piece
@@ -24,6 +24,10 @@ CHUNK = 256 * 1024  # bytes of an attachment in one piece
 
 class ProviderError(Exception):
     """Base of everything an adapter raises on purpose. Carries no mail content and no token."""
+
+    have: "Sequence[WatchState] | None" = (
+        None  # of `watch`: what there is nevertheless, if it is known
+    )
 
 
 class Retry(ProviderError):
@@ -68,12 +72,15 @@ class Item:
     """One message that a listing shows.
 
     `place` is None where the listing does not tell; `headers` is None where they must be asked
-    for with `MailClient.headers`.
+    for with `MailClient.headers`. `watch` is the resource whose watch announces that this message
+    came, '' where none does or where it is only a change of it.
     """
 
     ref: Ref
     place: Place | None = None
     headers: Headers | None = None
+    watch: str = ""
+    received_at: datetime | None = None  # where `watch` is set: None where the listing has no times
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,20 @@ class MailClient(Protocol):
         """`cursor` made to cover exactly `folders`; one that is new to it starts at `since`."""
         ...
 
+    def dropped(self, folder: Folder) -> Dropped:
+        """Why `folder`, followed before, is not in the last answer of `folders`."""
+        ...
+
+    def hidden_rules(self) -> Sequence[str]:
+        """Names of the rules that the last `folders` could not follow, because the provider does not
+        show what they do."""
+        ...
+
+    def lost_sight(self, push_was_empty: bool) -> bool:
+        """Whether a rule that is not known yet may have put mail where nobody looks: `headers` or
+        `message` met some there, or a push came and no change was listed."""
+        ...
+
     def ensure_label(self, name: str) -> None:
         """Make the label (Gmail) or category (Outlook) that people tick Log with, unless there is
         one by this name in any letter case. Raises Reconnect(`scope-missing`) where the consent
@@ -138,7 +159,8 @@ class MailClient(Protocol):
         ...
 
     def watch(self, have: Sequence[WatchState]) -> Sequence[WatchState]:
-        """Ask for announcements, or renew them. `have` is what is stored; the answer replaces it."""
+        """Ask for announcements, or renew them. `have` is what is stored; the answer replaces it. An
+        error that leaves some of them says so (`ProviderError.have`)."""
         ...
 
     def unwatch(self, have: Sequence[WatchState]) -> None:

@@ -10,7 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from crm.messages import attachment, parse
-from crm.model import Attachment, Content, Folder, Headers, Message, Place, Ref, WatchState
+from crm.model import (
+    WHOLE_MAILBOX,
+    Attachment,
+    Content,
+    Dropped,
+    Folder,
+    Headers,
+    Message,
+    Place,
+    Ref,
+    WatchState,
+)
 from providers.client import CHUNK, Cursor, CursorExpired, Gone, Item, Page, ProviderError
 
 WATCH_LIFE = timedelta(days=7)
@@ -178,6 +189,15 @@ class MemoryClient:
         self.mailbox.enter("follow")
         return cursor
 
+    def dropped(self, folder: Folder) -> Dropped:  # noqa: ARG002 - it has no rules
+        return Dropped.RULE_GONE
+
+    def hidden_rules(self) -> Sequence[str]:
+        return ()
+
+    def lost_sight(self, push_was_empty: bool) -> bool:  # noqa: ARG002 - all is followed
+        return False
+
     def ensure_label(self, name: str) -> None:
         self.mailbox.enter("ensure_label")
         if name.casefold() not in {one.casefold() for one in self.mailbox.labels}:
@@ -186,7 +206,7 @@ class MemoryClient:
     def watch(self, have: Sequence[WatchState]) -> Sequence[WatchState]:  # noqa: ARG002 - it has one at most
         self.mailbox.enter("watch")
         until = self.mailbox.now() + WATCH_LIFE
-        self.mailbox.watches = (WatchState("mailbox", "memory", until),)
+        self.mailbox.watches = (WatchState(WHOLE_MAILBOX, "memory", until),)
         return self.mailbox.watches
 
     def unwatch(self, have: Sequence[WatchState]) -> None:  # noqa: ARG002
@@ -201,7 +221,11 @@ class MemoryClient:
 
     def _items(self, refs: Sequence[str]) -> tuple[Item, ...]:
         held = [(ref, self.mailbox.messages.get(ref)) for ref in refs]
-        return tuple(Item(Ref(ref), stored.place) for ref, stored in held if stored)
+        return tuple(
+            Item(Ref(ref), stored.place, watch=WHOLE_MAILBOX, received_at=stored.received_at)
+            for ref, stored in held
+            if stored
+        )
 
 
 def _read(ref: Ref, stored: Stored) -> Message:

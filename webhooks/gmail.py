@@ -2,6 +2,7 @@
 
 from flask import Response, request
 
+from crm.model import WHOLE_MAILBOX
 from infra.metrics import counter
 from infra.pubsub import NotAnAnnouncement, parse
 from webhooks.bodies import NotUnderstood, json_object
@@ -38,7 +39,7 @@ class GmailPush:
             return _answer(400, "not-a-push")
         mailbox_ids = self._directory.gmail_mailboxes(push.address)
         if mailbox_ids:
-            self._queue.wake(*mailbox_ids)
+            self._queue.announce([(each, WHOLE_MAILBOX) for each in mailbox_ids])
         return _answer(204, "woken" if mailbox_ids else "unknown-mailbox")
 
 

@@ -8,19 +8,21 @@ for all mailboxes.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Response, request
 
 from infra.metrics import counter
 from webhooks.bodies import NotUnderstood, json_object
 from webhooks.directory import Directory
-from workers.queue import Queue
+from workers.queue import Ask, Queue, Subscription
 
 MAX_BODY = 1024 * 1024
 MAX_ITEMS = 1000
 MAX_TOKEN = 2048  # validationToken; real ones have about 100 characters
+MAX_RESOURCE = 2000
 MAX_ID = 200  # subscriptionId and clientState; Graph's limit for the latter is 128
 
 NOTIFICATIONS = counter(
@@ -28,11 +30,22 @@ NOTIFICATIONS = counter(
 )
 
 
+# What Graph says of a subscription itself. That notifications were `missed` asks for a listing,
+# which every ring brings; anything new is taken for a reason to renew.
+LIFECYCLE = {"subscriptionremoved": Ask.REMOVED}
+MISSED = "missed"
+_FOLDER = re.compile(r"/mailfolders(?:\('|/)([^'/)]+)", re.IGNORECASE)
+STRANGERS_EVERY = (
+    600.0  # seconds; ids of one folder have two forms, and rules are not read for each
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Notification:
     subscription_id: str
     client_state: str
-    lifecycle: bool  # about the subscription itself, not about mail
+    lifecycle: str = ""  # about the subscription itself, not about mail
+    folder: str = ""  # where the message lies, if that is said
 
 
 class GraphNotifications:
@@ -56,8 +69,7 @@ class GraphNotifications:
 
     def _ring(self, notifications: Sequence[Notification]) -> None:
         known = self._directory.subscriptions(each.subscription_id for each in notifications)
-        news: set[int] = set()
-        lifecycle: set[int] = set()
+        bells = Bells()
         for each in notifications:
             subscription = known[each.subscription_id]
             if subscription is None:
@@ -65,19 +77,46 @@ class GraphNotifications:
             elif not _authentic(each.client_state, subscription.secret_digest):
                 NOTIFICATIONS.labels("wrong-client-state").inc()
             else:
-                NOTIFICATIONS.labels("lifecycle" if each.lifecycle else "woken").inc()
-                (lifecycle if each.lifecycle else news).add(subscription.mailbox_id)
-        for mailbox_id in sorted(lifecycle):
-            self._queue.rewatch(mailbox_id)
-        if news - lifecycle:
-            self._queue.wake(*sorted(news - lifecycle))
+                bells.take(each, subscription)
+        bells.ring(self._queue)
+
+
+@dataclass(slots=True)
+class Bells:
+    """What a body of authentic notifications asks for, each thing once."""
+
+    news: set[tuple[int, str]] = field(default_factory=set)
+    missed: set[int] = field(default_factory=set)
+    asked: set[tuple[int, Ask]] = field(default_factory=set)
+
+    def take(self, notification: Notification, subscription: Subscription) -> None:
+        mailbox_id, event = subscription.mailbox_id, notification.lifecycle
+        NOTIFICATIONS.labels("lifecycle" if event else "woken").inc()
+        if event == MISSED:
+            self.missed.add(mailbox_id)
+        elif event:
+            self.asked.add((mailbox_id, LIFECYCLE.get(event, Ask.REAUTHORIZE)))
+        else:
+            self.news.add((mailbox_id, subscription.resource))
+            if _strange(notification.folder, subscription.resource):
+                self.asked.add((mailbox_id, Ask.STRANGER))
+
+    def ring(self, queue: Queue) -> None:
+        """Raises QueueDown; what was rung by then is rung again when the body is repeated."""
+        for mailbox_id, ask in sorted(self.asked):
+            if ask is not Ask.STRANGER or queue.strayed(mailbox_id, STRANGERS_EVERY):
+                queue.rewatch(mailbox_id, ask)
+        if self.missed:
+            queue.wake(*sorted(self.missed))
+        if self.news:
+            queue.announce(sorted(self.news))
 
 
 def parse(body: dict[str, object]) -> list[Notification]:
     """The notifications in a body. Raises NotUnderstood.
 
     Only the subscription's id is used to find the mailbox: the letter case of `resource` varies,
-    and a basic notification names no folder.
+    and it seldom names a folder.
     """
     items = body.get("value")
     if not isinstance(items, list) or len(items) > MAX_ITEMS:
@@ -91,12 +130,19 @@ def _notification(item: object) -> Notification:
     subscription_id = item.get("subscriptionId")
     if not isinstance(subscription_id, str) or not 0 < len(subscription_id) <= MAX_ID:
         raise NotUnderstood("subscriptionId")
-    state = item.get("clientState")
+    state, event, resource = (item.get(k) for k in ("clientState", "lifecycleEvent", "resource"))
+    folder = _FOLDER.search(resource[:MAX_RESOURCE]) if isinstance(resource, str) else None
     return Notification(
         subscription_id,
         state if isinstance(state, str) and len(state) <= MAX_ID else "",
-        isinstance(item.get("lifecycleEvent"), str),
+        event[:MAX_ID].lower() if isinstance(event, str) else "",
+        folder[1] if folder else "",
     )
+
+
+def _strange(folder: str, resource: str) -> bool:
+    """Whether a notification names another folder than its subscription is for."""
+    return bool(folder and resource) and folder.lower() != resource.lower()
 
 
 def _authentic(client_state: str, secret_digest: str) -> bool:

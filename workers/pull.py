@@ -18,6 +18,7 @@ from google.auth.transport.requests import Request
 from requests.auth import AuthBase
 
 from crm.database import Database, OperationalError
+from crm.model import WHOLE_MAILBOX
 from crm.store import mailboxes
 from infra.metrics import counter
 from infra.pubsub import NotAnAnnouncement, parse
@@ -113,7 +114,7 @@ class Pull:
                     PULLED.labels("woken" if known else "unknown-mailbox").inc()
                     ids.update(known)
             if ids:
-                self._queue.wake(*sorted(ids))
+                self._queue.announce([(each, WHOLE_MAILBOX) for each in sorted(ids)])
         except (QueueDown, OperationalError) as error:
             raise NotNow(type(error).__name__) from error
 

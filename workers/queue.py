@@ -13,8 +13,10 @@ lost: the timetable rings what is due, and the directory is rebuilt from the dat
 import json
 import time
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from redis import Redis
@@ -36,9 +38,21 @@ UNKNOWN_SECONDS = 10  # so that a push just before we stored its watch is soon u
 _TIMES = {"created_at", "enqueued_at"}
 
 AWAKE = "replylog:awake"
-REWATCH = "replylog:rewatch"
 CHECKS = "replylog:checks"
 EVENT_SECONDS = 7 * 24 * 3600  # how long a security event's id is remembered
+ASKED = "replylog:asked"  # "mailbox:reason", by when it was asked
+_PUSHED = "replylog:pushed:"  # and a mailbox: by resource, when a push came; see `workers.silence`
+_PUSHED_SECONDS = 30 * 24 * 3600
+
+
+class Ask(StrEnum):
+    """Why a mailbox's watches and followed folders are to be looked at before they are due."""
+
+    PERSON = "person"
+    REAUTHORIZE = "reauthorize"  # Graph delivers nothing until its subscriptions are renewed
+    REMOVED = "removed"  # a subscription is gone
+    STRANGER = "stranger"  # mail was met in a folder that is not followed; watches are left alone
+
 
 _ENQUEUE = """
 local function enqueue(queue, queues, job, job_id, fields, stamp)
@@ -47,13 +61,15 @@ local function enqueue(queue, queues, job, job_id, fields, stamp)
   redis.call('RPUSH', queue, job_id)
 end
 """
-# KEYS: awake, queue, queues, job; ARGV: now, job id, the job's fields, its time, most queued, then
+# KEYS: awake, queue, queues, job, then where the pushes of a mailbox are noted, one for each push;
+# ARGV: now, job id, the job's fields, its time, most queued, then the resource of each push, then
 # the mailboxes.
 _WAKE = (
     _ENQUEUE
     + """
-local added = 0
-for i = 6, #ARGV do added = added + redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[i]) end
+local added, pushes = 0, #KEYS - 4
+for i = 1, pushes do redis.call('HSET', KEYS[4 + i], ARGV[5 + i], ARGV[1]) end
+for i = 6 + pushes, #ARGV do added = added + redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[i]) end
 if added > 0 and redis.call('LLEN', KEYS[2]) < tonumber(ARGV[5]) then
   enqueue(KEYS[2], KEYS[3], KEYS[4], ARGV[2], ARGV[3], ARGV[4])
 end
@@ -89,6 +105,7 @@ class Subscription:
 
     mailbox_id: int
     secret_digest: str  # SHA-256, hex, of its clientState
+    resource: str = ""  # the folder it is for
 
 
 class Queue:
@@ -97,8 +114,9 @@ class Queue:
     Every method raises QueueDown when Redis does not answer.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, clock: Callable[[], float] = time.time) -> None:
         self._redis = redis
+        self._clock = clock
         self._wake = redis.register_script(_WAKE)
         self._claim = redis.register_script(_CLAIM)
         self._nudge = redis.register_script(_NUDGE)
@@ -106,20 +124,32 @@ class Queue:
 
     def wake(self, *mailbox_ids: int) -> int:
         """Ring mailboxes; how many were not awake already. One round trip."""
+        return self._rung(mailbox_ids, ())
+
+    def announce(self, pushes: Collection[tuple[int, str]]) -> int:
+        """Ring the mailboxes of `pushes` (mailbox, resource) and note that a push came for each, in
+        the same round trip."""
+        return self._rung(sorted({mailbox_id for mailbox_id, _ in pushes}), pushes)
+
+    def _rung(self, mailbox_ids: Sequence[int], pushes: Collection[tuple[int, str]]) -> int:
         job_id = str(uuid.uuid4())
         job = [job_id, self._fields, utcformat(rq_now())]
-        args = [_now(), *job, MAX_QUEUED_DRAINS, *mailbox_ids]
-        return int(self._ask(self._wake, keys=_keys(job_id), args=args))
+        keys = [*_keys(job_id), *(f"{_PUSHED}{mailbox_id}" for mailbox_id, _ in pushes)]
+        resources = (resource for _, resource in pushes)
+        args = [self._clock(), *job, MAX_QUEUED_DRAINS, *resources, *mailbox_ids]
+        return int(self._ask(self._wake, keys=keys, args=args))
 
     def nudge(self) -> bool:
         """Queue a drain job where mailboxes are awake and none is queued: a job was lost."""
         job_id = str(uuid.uuid4())
-        args = [_now(), job_id, self._fields, utcformat(rq_now())]
+        args = [self._clock(), job_id, self._fields, utcformat(rq_now())]
         return bool(self._ask(self._nudge, keys=_keys(job_id), args=args))
 
     def claim(self) -> int | None:
         """The mailbox that has been awake longest, hidden from others for CLAIM_SECONDS."""
-        found = self._ask(self._claim, keys=[AWAKE], args=[_now(), _now() + CLAIM_SECONDS])
+        found = self._ask(
+            self._claim, keys=[AWAKE], args=[self._clock(), self._clock() + CLAIM_SECONDS]
+        )
         return None if found is None else int(found)
 
     def done(self, mailbox_id: int) -> None:
@@ -130,18 +160,54 @@ class Queue:
         """How many mailboxes are awake, claimed ones included."""
         return int(self._ask(self._redis.zcard, AWAKE))
 
-    def rewatch(self, mailbox_id: int) -> None:
+    def rewatch(self, mailbox_id: int, why: Ask = Ask.PERSON) -> None:
         """Ring a mailbox, and have its watches and followed folders looked at in that run."""
-        self._ask(self._redis.sadd, REWATCH, mailbox_id)
+        self.keep_rewatch(mailbox_id, {why: datetime.fromtimestamp(self._clock(), UTC)})
         self.wake(mailbox_id)
 
-    def keep_rewatch(self, mailbox_id: int) -> None:
+    def keep_rewatch(self, mailbox_id: int, asked: Mapping[Ask, datetime]) -> None:
         """As `rewatch`, without ringing: the next run that looks at watches finds it."""
-        self._ask(self._redis.sadd, REWATCH, mailbox_id)
+        members = {f"{mailbox_id}:{why}": when.timestamp() for why, when in asked.items()}
+        self._ask(self._redis.zadd, ASKED, members, nx=True)
 
-    def take_rewatch(self, mailbox_id: int) -> bool:
-        """Whether `rewatch` was asked for since the last call."""
-        return bool(self._ask(self._redis.srem, REWATCH, mailbox_id))
+    def take_rewatch(self, mailbox_id: int) -> dict[Ask, datetime]:
+        """Why `rewatch` was asked for since the last call, and when first; {} where it was not."""
+        members = [f"{mailbox_id}:{why}" for why in Ask]
+        with self._redis.pipeline() as pipe:
+            pipe.zmscore(ASKED, members)
+            pipe.zrem(ASKED, *members)
+            found, _ = self._ask(pipe.execute)
+        return {
+            why: datetime.fromtimestamp(when, UTC)
+            for why, when in zip(Ask, found, strict=True)
+            if when is not None
+        }
+
+    def strayed(self, mailbox_id: int, seconds: float) -> bool:
+        """False where it was said of the mailbox within `seconds` before."""
+        key = f"replylog:strayed:{mailbox_id}"
+        return bool(self._ask(self._redis.set, key, 1, ex=int(seconds), nx=True))
+
+    def pushed(self, mailbox_id: int, resources: Sequence[str]) -> dict[str, datetime]:
+        """When the last push came for each of `resources`, or from when on one would be known of;
+        absent where Redis cannot say. One round trip."""
+        found = self._ask(self._redis.hmget, f"{_PUSHED}{mailbox_id}", list(resources))
+        return {
+            resource: datetime.fromtimestamp(float(when), UTC)
+            for resource, when in zip(resources, found, strict=True)
+            if when is not None
+        }
+
+    def expect(self, mailbox_id: int, made: Iterable[str], kept: Iterable[str] = ()) -> None:
+        """From now on a push for these would be known of: `made` anew, or `kept`."""
+        key, now = f"{_PUSHED}{mailbox_id}", self._clock()
+        with self._redis.pipeline() as pipe:
+            for resource in made:
+                pipe.hset(key, resource, now)
+            for resource in kept:
+                pipe.hsetnx(key, resource, now)
+            pipe.expire(key, _PUSHED_SECONDS)
+            self._ask(pipe.execute)
 
     def check_consent(self, mailbox_id: int, event: str) -> None:
         """Ring a mailbox, and have its provider asked in that run whether its consent still holds,
@@ -200,7 +266,7 @@ class Queue:
         }
 
     def remember_subscription(self, id: str, known: Subscription | None) -> None:
-        value = json.dumps([known.mailbox_id, known.secret_digest] if known else None)
+        value = json.dumps(astuple(known) if known else None)
         seconds = DIRECTORY_SECONDS if known else UNKNOWN_SECONDS
         self._ask(self._redis.set, f"replylog:subscription:{id}", value, ex=seconds)
 
@@ -216,10 +282,6 @@ class Queue:
 
 def _keys(job_id: str) -> list[str]:
     return [AWAKE, f"rq:queue:{QUEUE_NAME}", "rq:queues", f"rq:job:{job_id}"]
-
-
-def _now() -> float:
-    return time.time()
 
 
 def _subscription(value: bytes) -> Subscription | None:

@@ -30,12 +30,14 @@ from providers.client import (
 from workers import consent
 from workers.caution import SOON, Caution
 from workers.files import Files
+from workers.following import followed, stray
 from workers.labels import ensure_label
 from workers.queue import QueueDown
 from workers.runtime import Runtime, Stopped
 from workers.settling import Settling
+from workers.silence import announced, listen
 from workers.times import OVERLAP, after_failed_runs, after_failure, quiet
-from workers.watches import AGAIN, followed, refresh
+from workers.watches import AGAIN, refresh
 
 log = structlog.get_logger(__name__)
 
@@ -164,12 +166,16 @@ class Running:
         began = self.runtime.clock()
         settling = Settling(self.runtime, self.held, client, self.caution)
         found = 0
+        news: set[str] = set()
         for page in self._pages(client):
             found += len(page.items)
+            news |= announced(page.items, self.mailbox.settled_at)
             for batch, cursor in settling.batches(page):
                 self._go_on()
                 settling.settle(batch, cursor)
         self.settled_at = began if complete else None
+        listen(self.runtime, self.mailbox, news)
+        stray(self.runtime, self.mailbox, client, push_was_empty=self.rung and not found)
         for _ in range(JUDGED_AGAIN_ROUNDS):
             self._go_on()
             if not settling.settle_pending():

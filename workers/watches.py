@@ -1,25 +1,27 @@
-"""Followed folders and watches of one mailbox, looked at when they are due or when somebody asks.
+"""Watches of one mailbox, and what is followed in it, looked at when due or when somebody asks.
 
 A watch that cannot be had is no reason to stop reading: the mailbox is then asked by the timetable
-until the watch is back.
+until the watch is back. What keeps it away is shown to its owner, and asked again after a pause.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from crm.database import OperationalError
 from crm.model import Folder, WatchState
-from crm.store import mailboxes, runs, settings
+from crm.store import mailboxes, watching
 from crm.store.mailboxes import LeaseLost, Mailbox
 from infra.metrics import counter
-from providers.client import CursorExpired, MailClient, ProviderError, Reconnect
-from workers.queue import QueueDown, Subscription
+from providers.client import MailClient, Operator, ProviderError, Reconnect, Retry
+from workers import lapses
+from workers.following import follow
+from workers.queue import Ask, QueueDown, Subscription
 from workers.runtime import Runtime
-from workers.times import half_life, jitter
+from workers.times import after_failure, half_life, jitter
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +30,11 @@ WATCH_FAILURES = counter(
 )
 
 FOLDERS_EVERY = timedelta(minutes=10)  # nothing announces a changed inbox rule
-UNFOLLOWED = 2 * FOLDERS_EVERY  # a rule may be that old, and the provider's clock behind ours
 LONGEST = timedelta(days=1)  # Gmail asks for a daily renewal, whatever the expiry says
 AGAIN = timedelta(minutes=5)
+REFUSED_AGAIN = timedelta(hours=1)  # a person must mend something first
+
+Asked = Mapping[Ask, datetime]
 
 
 def refresh(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) -> bool:
@@ -40,16 +44,16 @@ def refresh(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) 
     mailbox's settled time: a folder that is found to be followed is listed from that time on.
     """
     now = runtime.clock()
-    asked = False
+    asked: Asked = {}
     with suppress(QueueDown):
         asked = runtime.queue.take_rewatch(mailbox.id)
     if not asked and mailbox.renew_at is not None and mailbox.renew_at > now:
         return True
     known = False
     try:
-        folders = _follow(runtime, mailbox, token, client)
+        folders = follow(runtime, mailbox, token, client)
         known = True
-        due = _watch(runtime, mailbox, folders, client, asked)
+        due = Keeping(runtime, mailbox, client, asked).keep(folders)
     except (Reconnect, LeaseLost, OperationalError):
         raise
     except Exception as error:  # noqa: BLE001 - mail can be read all the same
@@ -57,7 +61,7 @@ def refresh(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) 
         due = now + jitter(AGAIN) if known else now
         if asked:
             with suppress(QueueDown):
-                runtime.queue.keep_rewatch(mailbox.id)
+                runtime.queue.keep_rewatch(mailbox.id, asked)
     with runtime.database.begin() as conn:
         mailboxes.set_renew_at(conn, mailbox, due)
     return known
@@ -69,59 +73,121 @@ def _failed(mailbox: Mailbox, error: Exception, event: str) -> None:
     WATCH_FAILURES.labels(mailbox.provider).inc()
 
 
-def _follow(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) -> Sequence[Folder]:
-    """Make cursor and stored folders agree with the provider's rules. Not only where the rules have
-    changed: a mailbox that is connected again has new folders and its old cursor."""
-    folders = followed(runtime, mailbox, client)
-    with runtime.database.read() as conn:
-        stored = mailboxes.folders(conn, mailbox.account_id, mailbox.id)
-        current = mailboxes.by_id(conn, mailbox.id)
-    if current is None:
-        return folders
-    since = (mailbox.settled_at or mailbox.created_at) - UNFOLLOWED
-    moved = current.cursor
-    with suppress(CursorExpired):  # the run then lists what came, and gets a cursor for all folders
-        moved = client.follow(folders, moved, since)
-    if moved == current.cursor and set(folders) == set(stored):
-        return folders
-    with runtime.database.begin() as conn:
-        runs.move_cursor(conn, mailbox, token, moved)
-        mailboxes.set_folders(conn, mailbox.account_id, mailbox.id, folders)
-    return folders
+@dataclass
+class Keeping:
+    """The watches of one mailbox in one run."""
 
+    runtime: Runtime
+    mailbox: Mailbox
+    client: MailClient
+    asked: Asked
 
-def followed(runtime: Runtime, mailbox: Mailbox, client: MailClient) -> Sequence[Folder]:
-    """The folders that are followed now, those of the account's setting among them."""
-    with runtime.database.read() as conn:
-        by_hand = settings.settings_of(conn, mailbox.account_id).followed_folders
-    return client.folders(by_hand)
+    def keep(self, folders: Sequence[Folder]) -> datetime:
+        """Renew watches where one is missing or old, or all where that is asked for; when to look
+        again."""
+        now = self.runtime.clock()
+        with self.runtime.database.read() as conn:
+            stored = mailboxes.watches(conn, self.mailbox.account_id, self.mailbox.id)
+        states: Sequence[WatchState] = stored
+        resting = self.mailbox.watch_due_at
+        all_of = bool(self.asked.keys() - {Ask.STRANGER})
+        if resting is None or resting <= now or all_of:
+            resting = None
+            if all_of or self.mailbox.watch_due_at or is_due(states, folders, now):
+                states, resting = self._renew(folders, states)
+        latest = now + jitter(FOLDERS_EVERY if folders else LONGEST)
+        if resting is not None:  # what is old cannot be renewed before then
+            return min(latest, resting)
+        return min([latest, *(half_life(each.made_at or now, each.expires_at) for each in states)])
 
-
-def _watch(
-    runtime: Runtime, mailbox: Mailbox, folders: Sequence[Folder], client: MailClient, all_of: bool
-) -> datetime:
-    """Renew watches where one is missing or old, or where `all_of` them are asked for; when to
-    look again."""
-    now = runtime.clock()
-    with runtime.database.read() as conn:
-        states = mailboxes.watches(conn, mailbox.account_id, mailbox.id)
-    if all_of or is_due(states, folders, now):
-        renewed = client.watch(states)
-        with runtime.database.begin() as conn:
-            mailboxes.set_watches(conn, mailbox, renewed, None, now)
+    def _renew(
+        self, folders: Sequence[Folder], before: Sequence[WatchState]
+    ) -> tuple[Sequence[WatchState], datetime | None]:
+        """What there is then, and, where not all could be had, when to ask again."""
+        now = self.runtime.clock()
+        failure: Exception | None = None
+        have: Sequence[WatchState] | None
+        try:
+            if silent := [each for each in before if each.silent]:
+                self.client.unwatch(silent)
+            have = self.client.watch([each for each in before if not each.silent])
+        except (Reconnect, LeaseLost, OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - told below; mail can be read all the same
+            _failed(self.mailbox, error, "no watch")
+            failure, have = error, error.have if isinstance(error, ProviderError) else None
+        after = before if have is None else [_suspected(each, before) for each in have]
+        again = None if failure is None else now + _pause(failure)
+        story = lapses.Story(self.mailbox, before, after, now)
+        removed_at = self.asked.get(Ask.REMOVED)
+        ended = () if have is None else story.ended(self._pushed(before), removed_at)
+        with self.runtime.database.begin() as conn:
+            if have is not None:
+                mailboxes.set_watches(conn, self.mailbox, after, None, now)
+            story.tell(conn, ended, failure, watched(folders))
+            watching.set_trouble(
+                conn, self.mailbox, lapses.problem_of(failure), story.missing_since, again
+            )
+        if have is None:
+            return before, again
         with suppress(QueueDown):  # the web side then asks the database
-            _remember(runtime, mailbox, renewed)
-        states = [replace(state, made_at=now) for state in renewed]
-    latest = now + jitter(FOLDERS_EVERY if folders else LONGEST)
-    return min([latest, *(half_life(state.made_at or now, state.expires_at) for state in states)])
+            self._remember(before, after)
+        return [replace(each, made_at=now) for each in after], again
+
+    def _pushed(self, states: Sequence[WatchState]) -> dict[str, datetime]:
+        with suppress(QueueDown):
+            return self.runtime.queue.pushed(self.mailbox.id, [each.resource for each in states])
+        return {}
+
+    def _remember(self, before: Sequence[WatchState], after: Sequence[WatchState]) -> None:
+        """Tell the web side of new announcements at once: they may come before it asks, or after it
+        was told of another mailbox at the address, or of none."""
+        queue, mailbox = self.runtime.queue, self.mailbox
+        held = {(each.resource, each.provider_id) for each in before if not each.silent}
+        kept = [each.resource for each in after if (each.resource, each.provider_id) in held]
+        made = [each.resource for each in after if each.resource not in kept]
+        queue.expect(mailbox.id, made, kept)
+        if any(not state.provider_id for state in after):
+            with self.runtime.database.read() as conn:
+                same = [mailbox_id for _, mailbox_id in mailboxes.by_address(conn, mailbox.address)]
+            queue.remember_gmail(mailbox.address, same)
+        for state in after:
+            if state.provider_id and state.secret:
+                digest = mailboxes.secret_digest(state.secret)
+                known = Subscription(mailbox.id, digest, state.resource)
+                queue.remember_subscription(state.provider_id, known)
+
+
+def _suspected(state: WatchState, before: Sequence[WatchState]) -> WatchState:
+    """`state` with what was thought of it before, unless it is made anew."""
+    same = (
+        each
+        for each in before
+        if (each.resource, each.provider_id) == (state.resource, state.provider_id)
+    )
+    held = next(same, None)
+    return replace(state, silent_since=held.silent_since) if held and not held.silent else state
+
+
+def _pause(failure: Exception) -> timedelta:
+    if isinstance(failure, Operator):
+        return jitter(REFUSED_AGAIN)
+    if isinstance(failure, Retry) and failure.after is not None:
+        return after_failure(failure.after, attempts=0)
+    return jitter(AGAIN)
+
+
+def watched(folders: Sequence[Folder]) -> set[str]:
+    """The folders that are to have a watch of their own; none where all of a mailbox has one."""
+    return {folder.id for folder in folders if folder.reason != "junk"}
 
 
 def is_due(states: Sequence[WatchState], folders: Sequence[Folder], now: datetime) -> bool:
-    """Whether a followed folder has no watch, one is left over, or one is near half its life."""
-    wanted = {folder.id for folder in folders if folder.reason != "junk"}
+    """Whether a followed folder has no watch, one is left over, silent, or near half its life."""
+    wanted = watched(folders)
     if not states or (wanted and wanted != {state.resource for state in states}):
         return True
-    return any(_old(state, now) for state in states)
+    return any(state.silent or _old(state, now) for state in states)
 
 
 def _old(state: WatchState, now: datetime) -> bool:
@@ -130,16 +196,3 @@ def _old(state: WatchState, now: datetime) -> bool:
         return True
     life = min((state.expires_at - state.made_at) / 2, LONGEST)
     return now >= state.made_at + life * 0.8
-
-
-def _remember(runtime: Runtime, mailbox: Mailbox, states: Sequence[WatchState]) -> None:
-    """Tell the web side of new announcements at once: they may come before it asks, or after it
-    was told of another mailbox at the address, or of none."""
-    if any(not state.provider_id for state in states):
-        with runtime.database.read() as conn:
-            same = [mailbox_id for _, mailbox_id in mailboxes.by_address(conn, mailbox.address)]
-        runtime.queue.remember_gmail(mailbox.address, same)
-    for state in states:
-        if state.provider_id and state.secret:
-            known = Subscription(mailbox.id, mailboxes.secret_digest(state.secret))
-            runtime.queue.remember_subscription(state.provider_id, known)

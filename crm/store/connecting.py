@@ -112,6 +112,9 @@ def _row(account_id: int, new: NewMailbox, secrets: Secrets, now: datetime) -> s
         "settled_at": now,
         "wake_at": now,
         "renew_at": now,
+        "watch_problem": "",
+        "watch_due_at": None,
+        "unwatched_since": None,
         "label_due_at": None,
         "mx_due_at": now,  # so that it is known when DNS named this provider
         "moved_to": "",
@@ -244,11 +247,12 @@ def _same_place(new: NewMailbox) -> ColumnElement[bool]:
 
 
 def _doubt_watches(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> None:
-    """Providers end announcements with the consent they were asked with: all are due again."""
+    """Providers end announcements with the consent they were asked with: all are due again, and
+    what was thought of them holds no more. (How long the mailbox was away is told as its gap.)"""
     conn.execute(
         update(Watch)
         .where(Watch.account_id == account_id, Watch.mailbox_id == mailbox_id)
-        .values(expires_at=now)
+        .values(expires_at=now, created_at=now, silent_since=None, silent=False)
     )
 
 

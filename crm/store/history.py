@@ -45,6 +45,21 @@ def listing(
     return paging.page(found, limit, [paging.cursor(each.at, each.id) for each in found])
 
 
+def facts_of(
+    conn: Connection, account_id: int, mailbox_id: int, what: What
+) -> list[dict[str, Any]]:
+    """The facts of all happenings of one kind, oldest first."""
+    table = MailboxEvent
+    query = (
+        select(table.facts)
+        .where(
+            table.account_id == account_id, table.mailbox_id == mailbox_id, table.what == what.value
+        )
+        .order_by(table.at, table.id)
+    )
+    return list(conn.scalars(query))
+
+
 def forget(conn: Connection, before: datetime) -> int:
     """Forget what happened before then, in every account; how many rows that were."""
     old = delete(MailboxEvent).where(MailboxEvent.at < before)

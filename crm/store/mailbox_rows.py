@@ -33,6 +33,9 @@ class Mailbox:
     last_synced_at: datetime | None
     blocked_until: datetime | None
     renew_at: datetime | None
+    watch_problem: str  # a cause of the provider; "" for none
+    watch_due_at: datetime | None
+    unwatched_since: datetime | None
     label: str  # the log label that was made there, or tried
     label_problem: str  # a cause of the provider, or `crm.store.labels.NOT_YET`; "" for none
     label_due_at: datetime | None
@@ -82,6 +85,9 @@ COLUMNS = (
     Table.last_synced_at,
     Table.blocked_until,
     Table.renew_at,
+    Table.watch_problem,
+    Table.watch_due_at,
+    Table.unwatched_since,
     Table.label,
     Table.label_problem,
     Table.label_due_at,

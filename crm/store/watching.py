@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Select, delete, func, select, update
 
-from crm.model import Folder, WatchState
+from crm.model import Folder, MailboxStatus, WatchState
 from crm.store import sql
 from crm.store.mailbox_rows import Mailbox
 from crm.tables import FollowedFolder, Watch
@@ -54,14 +54,18 @@ def set_folders(
 def watches(conn: Connection, account_id: int, mailbox_id: int) -> list[WatchState]:
     """The announcements that are asked for; `secret` is '' because only its digest is kept."""
     query = (
-        select(Watch.resource, Watch.provider_id, Watch.expires_at, Watch.created_at)
+        select(
+            Watch.resource,
+            Watch.provider_id,
+            Watch.expires_at,
+            Watch.created_at.label("made_at"),
+            Watch.silent_since,
+            Watch.silent,
+        )
         .where(Watch.account_id == account_id, Watch.mailbox_id == mailbox_id)
         .order_by(Watch.resource)
     )
-    return [
-        WatchState(resource, provider_id, expires_at, made_at=made_at)
-        for resource, provider_id, expires_at, made_at in conn.execute(query)
-    ]
+    return [WatchState(**row._asdict()) for row in conn.execute(query)]
 
 
 def set_watches(
@@ -88,6 +92,8 @@ def set_watches(
             else known.get(state.resource, ""),
             "expires_at": state.expires_at,
             "created_at": now,
+            "silent_since": state.silent_since,
+            "silent": state.silent,
         }
         for state in states
     ]
@@ -96,17 +102,79 @@ def set_watches(
         set_renew_at(conn, mailbox, renew_at)
 
 
-def watch_by_provider_id(conn: Connection, provider_id: str) -> tuple[int, str] | None:
-    """(mailbox id, digest of its clientState) of a Graph subscription, in any account."""
+def suspect(
+    conn: Connection, mailbox: Mailbox, resource: str, since: datetime | None, sure: bool
+) -> None:
+    """Note since when the watch may be silent (None: it is not), and whether that is sure."""
+    conn.execute(
+        update(Watch)
+        .where(
+            Watch.account_id == mailbox.account_id,
+            Watch.mailbox_id == mailbox.id,
+            Watch.resource == resource,
+        )
+        .values(silent_since=since, silent=sure)
+    )
+
+
+def set_trouble(
+    conn: Connection,
+    mailbox: Mailbox,
+    problem: str,
+    since: datetime | None,
+    due_at: datetime | None,
+) -> None:
+    """Why not every watch could be had (a provider's cause, or ''), since when one is missing (None:
+    none is), and when to ask again."""
+    conn.execute(
+        update(MailboxTable)
+        .where(MailboxTable.account_id == mailbox.account_id, MailboxTable.id == mailbox.id)
+        .values(watch_problem=problem, unwatched_since=since, watch_due_at=due_at)
+    )
+
+
+def watch_by_provider_id(conn: Connection, provider_id: str) -> tuple[int, str, str] | None:
+    """(mailbox id, digest of its clientState, folder) of a Graph subscription, in any account."""
     if not provider_id:
         return None
     query = (
-        select(Watch.mailbox_id, Watch.secret_digest)
+        select(Watch.mailbox_id, Watch.secret_digest, Watch.resource)
         .where(Watch.provider_id == provider_id)
         .execution_options(all_accounts="a notification names its subscription only")
     )
     row = conn.execute(query).first()
-    return (row.mailbox_id, row.secret_digest) if row else None
+    return (row.mailbox_id, row.secret_digest, row.resource) if row else None
+
+
+def expired(conn: Connection, now: datetime, most: int) -> int:
+    """How many watches of connected mailboxes have run out; `most` where they are more."""
+    query = (
+        select(Watch.id)
+        .join(MailboxTable, MailboxTable.id == Watch.mailbox_id)
+        .where(Watch.expires_at <= now, MailboxTable.status == MailboxStatus.CONNECTED)
+    )
+    return _counted(conn, query, most)
+
+
+def overdue(conn: Connection, before: datetime, most: int) -> int:
+    """How many connected mailboxes were due before then to have watches and folders looked at;
+    `most` where they are more."""
+    query = select(MailboxTable.id).where(
+        MailboxTable.renew_at <= before, MailboxTable.status == MailboxStatus.CONNECTED
+    )
+    return _counted(conn, query, most)
+
+
+def _counted(conn: Connection, query: Select[int], most: int) -> int:
+    some = query.limit(most).subquery()
+    return (
+        conn.scalar(
+            select(func.count())
+            .select_from(some)
+            .execution_options(all_accounts="the timetable serves every account")
+        )
+        or 0
+    )
 
 
 def set_renew_at(conn: Connection, mailbox: Mailbox, when: datetime) -> None:

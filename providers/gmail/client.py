@@ -8,7 +8,7 @@ from typing import Any
 from googleapiclient.http import HttpRequest
 
 from crm import messages
-from crm.model import Folder, Headers, Message, Ref, WatchState
+from crm.model import WHOLE_MAILBOX, Dropped, Folder, Headers, Message, Ref, WatchState
 from infra.settings import Settings
 from providers import causes
 from providers.client import Cursor, Gone, Item, Operator, Page
@@ -24,7 +24,6 @@ from providers.tokens import TokenSource
 PAGE_SIZE = 500  # records or messages a page; Gmail's most
 BATCH_SIZE = 10  # more at once is answered with 429 even on an idle mailbox
 NAMES_KEPT = timedelta(hours=1)  # display names of labels may be this old
-RESOURCE = "mailbox"
 
 
 class GmailClient:
@@ -138,6 +137,16 @@ class GmailClient:
         del folders, since
         return cursor
 
+    def dropped(self, folder: Folder) -> Dropped:  # noqa: ARG002 - no folder is followed by itself
+        return Dropped.SETTING
+
+    def hidden_rules(self) -> Sequence[str]:
+        """None: filters label mail, and all of it is followed."""
+        return ()
+
+    def lost_sight(self, push_was_empty: bool) -> bool:  # noqa: ARG002 - all is followed
+        return False
+
     def ensure_label(self, name: str) -> None:
         """A slash in the name nests it below a label of the part before, as Gmail shows it."""
         if self._has_label(name):
@@ -161,7 +170,7 @@ class GmailClient:
             self._stop()
             answer = self._run(request(), About.WATCH)
         expires = datetime.fromtimestamp(int(answer["expiration"]) / 1000, UTC)
-        return (WatchState(RESOURCE, "", expires),)
+        return (WatchState(WHOLE_MAILBOX, "", expires),)
 
     def unwatch(self, have: Sequence[WatchState]) -> None:
         del have

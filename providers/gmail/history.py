@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from crm.model import Place, Ref
+from crm.model import WHOLE_MAILBOX, Place, Ref
 from providers.client import Item
 
 _PLACES = (  # in the order of the rules
@@ -32,10 +32,13 @@ def items_of(records: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
     place of its last. A change of read state, stars or categories is none."""
     items: dict[str, Item] = {}
     for record in records:
+        added = {change["message"]["id"] for change in record.get("messagesAdded", ())}
         for message in _told(record):
             labels = message.get("labelIds")  # not promised: without them the place is not known
             place = None if labels is None else place_of(labels)
-            items[message["id"]] = Item(Ref(message["id"], message.get("threadId", "")), place)
+            ref = Ref(message["id"], message.get("threadId", ""))
+            came = ref.id in added or (ref.id in items and items[ref.id].watch != "")
+            items[ref.id] = Item(ref, place, watch=WHOLE_MAILBOX if came else "")
     return tuple(items.values())
 
 

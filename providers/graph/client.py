@@ -17,7 +17,7 @@ from kiota_abstractions.authentication import AnonymousAuthenticationProvider
 from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_service_client import GraphServiceClient
 
-from crm.model import Folder, Headers, Message, Ref, WatchState
+from crm.model import Dropped, Folder, Headers, Message, Place, Ref, WatchState
 from infra.settings import Settings
 from providers import causes
 from providers.client import Cursor, Gone, Item, Operator, Page
@@ -71,6 +71,7 @@ class GraphClient:
         self._requests = Requests(self._transport.sdk, page_size)
         self._folders = Folders(self._transport, self._requests)
         self._listing = Listing(self._transport, self._requests, self._folders)
+        self._met_strangers = False  # whether mail was met in a folder that is not followed
         self._watches = Watches(self._transport, self._requests, settings.public_url, clock)
 
     def baseline(self) -> Cursor:
@@ -98,15 +99,18 @@ class GraphClient:
             elif isinstance(answer, Exception):
                 raise answer
             else:
-                found.append(
-                    messages.headers(answer, self._folders.place(answer["parentFolderId"]))
-                )
+                found.append(messages.headers(answer, self._place(answer["parentFolderId"])))
         return found
 
     def message(self, ref: Ref) -> Message:
         """One request, where the message lies in a folder that was listed or asked for before."""
         raw = self._transport.ask(self._requests.message(ref.id), About.MESSAGE)
-        return messages.message(raw, self._folders.place(raw["parentFolderId"]))
+        return messages.message(raw, self._place(raw["parentFolderId"]))
+
+    def _place(self, folder: str) -> Place:
+        place = self._folders.place(folder)
+        self._met_strangers |= place is Place.ELSEWHERE
+        return place
 
     def attachment(self, ref: Ref, part: str) -> Generator[bytes]:
         """Of a message within, its MIME. A link to a file in a cloud has no bytes."""
@@ -125,6 +129,16 @@ class GraphClient:
         self._folders.learn({folder.id: PLACES[folder.reason] for folder in folders})
         both = {**spots, **fresh}
         return cursors.write({folder.id: both[folder.id] for folder in folders})
+
+    def dropped(self, folder: Folder) -> Dropped:
+        return self._folders.dropped(folder)
+
+    def hidden_rules(self) -> Sequence[str]:
+        return self._folders.hidden_rules()
+
+    def lost_sight(self, push_was_empty: bool) -> bool:
+        """What a push was about may have been moved on by a rule before it was listed."""
+        return push_was_empty or self._met_strangers
 
     def ensure_label(self, name: str) -> None:
         """In the master list of categories. Making one takes MailboxSettings.ReadWrite, which also

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 
-from crm.model import Folder, Place
+from crm.model import Dropped, Folder, Place
 from providers.graph.by_hand import Tree
 from providers.graph.errors import About, NotThere, UnexpectedAnswer
 from providers.graph.requests import Requests
+from providers.graph.rules import Rules
 from providers.graph.transport import Json, Transport
 
 WELL_KNOWN = {
@@ -35,6 +36,7 @@ class Folders:
         self._transport = transport
         self._requests = requests
         self._tree = Tree(transport, requests)
+        self._rules = Rules(transport, requests)
         self._by_hand: tuple[str, ...] = ()
         self._well_known: dict[str, Json] = {}  # by well-known name
         self._places: dict[str, Place] = {}  # by folder id, as far as it was asked for
@@ -76,16 +78,8 @@ class Folders:
         return next((place for place in above if place in REACHES_DOWN), Place.ELSEWHERE)
 
     def _of_rules(self) -> list[Folder]:
-        """Targets of enabled rules that exist, each once and named for its first rule.
-
-        A rule that has an error counts too: following a folder too many costs little, a reply
-        that lies in one not followed is lost. A read-only rule comes without actions.
-        """
-        rules = self._transport.all_values(self._requests.rules(), About.MAILBOX)
-        targets: dict[str, str] = {}
-        for rule in sorted(rules, key=lambda rule: rule.get("sequence") or 0):
-            for target in _targets(rule):
-                targets.setdefault(target, rule.get("displayName") or "")
+        """Targets of enabled rules that exist, each once and named for its first rule."""
+        targets = self._rules.targets()
         found = self._get(targets)
         special = self._places_by_id()
         folders: dict[str, Folder] = {}
@@ -94,6 +88,23 @@ class Folders:
             if folder and folder["id"] not in special and not self._is_below_junk(folder):
                 folders.setdefault(folder["id"], _folder(folder, "rule", rule_name))
         return list(folders.values())
+
+    def dropped(self, folder: Folder) -> Dropped:
+        """Why `folder` is not followed any more; asks Graph what became of it."""
+        found = self._get([folder.id]).get(folder.id)
+        if found is None:
+            return Dropped.FOLDER_GONE
+        by_id = self._places_by_id()
+        above = {by_id.get(one) for one in self._above(found, by_id)} | {by_id.get(found["id"])}
+        if Place.TRASH in above:
+            return Dropped.FOLDER_GONE
+        if Place.JUNK in above:
+            return Dropped.FOLDER_JUNK
+        return Dropped.SETTING if folder.reason == "hand" else self._rules.dropped(folder.rule_name)
+
+    def hidden_rules(self) -> list[str]:
+        """Enabled rules whose actions Graph does not show, as they were read last."""
+        return self._rules.hidden()
 
     def _of_hands(self, known: Set[str]) -> list[Folder]:
         if not self._by_hand:
@@ -156,12 +167,3 @@ class Folders:
 
 def _folder(found: Json, reason: str, rule_name: str = "") -> Folder:
     return Folder(found["id"], found.get("displayName") or "", reason, rule_name)
-
-
-def _targets(rule: Json) -> Iterator[str]:
-    if not rule.get("isEnabled"):
-        return
-    actions = rule.get("actions") or {}
-    for action in ("moveToFolder", "copyToFolder"):
-        if actions.get(action):
-            yield actions[action]

@@ -1,6 +1,7 @@
 """Listings of a Graph mailbox: what changed in each folder, and what came since a time."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from kiota_abstractions.request_information import RequestInformation
@@ -71,7 +72,7 @@ class Listing:
         kept = False
         for folder, first in zip(order, answers, strict=True):
             for raw in self._pages(folder, first, spots):
-                items = tuple(self._changed(raw, spots[folder].place))
+                items = tuple(self._changed(raw, spots[folder].place, folder))
                 kept = bool(items)
                 if items:
                     yield Page(items, cursors.write(spots))
@@ -118,12 +119,17 @@ class Listing:
             place = self._folders.place(raw.get("parentFolderId") or "")
             yield self._item(raw, place)
 
-    def _changed(self, answer: Json, place: Place) -> Iterator[Item]:
+    def _changed(self, answer: Json, place: Place, folder: str) -> Iterator[Item]:
         """Items worth a look. An entry without a Message-ID tells of a change: of categories, or of
-        nothing that matters (read and unread). A removed message shows where it went."""
+        nothing that matters (read and unread). A removed message shows where it went. Junk is not
+        watched."""
+        watch = "" if place is Place.JUNK else folder
         for raw in _merged(answer):
             if "@removed" not in raw and ("internetMessageId" in raw or "categories" in raw):
-                yield self._item(raw, place)
+                item = self._item(raw, place)
+                if watch and messages.is_whole(raw):
+                    item = replace(item, watch=watch, received_at=messages.received(raw))
+                yield item
 
     def _item(self, raw: Json, place: Place) -> Item:
         place = messages.place_of(raw, place)

@@ -52,13 +52,13 @@ def headers(raw: Json, place: Place) -> Headers:
         _pairs(raw),
         ref_of(raw),
         place_of(raw, place),
-        _received(raw),
+        received(raw),
         raw.get("categories") or (),
         raw.get("parentFolderId") or "",
     )
 
 
-def _received(raw: Json) -> datetime:
+def received(raw: Json) -> datetime:
     """When Exchange received it. A message that does not say is taken for older than any other."""
     when = raw.get("receivedDateTime") or raw.get("sentDateTime")
     return utc(datetime.fromisoformat(when)) if when else datetime.fromtimestamp(0, UTC)

@@ -213,6 +213,7 @@ def arguments(victim, stranger):
         "keep": 10_000, "gone": zoe.id, "sequence": "mine",
         "changed": Changed(["m1@mail.test"], [email_id], [1]), "same": [{email_id}], "copies": [],
         "keyed": Digests(b"k" * 32), "refused": {email_id: {1: ("not-owner", False)}},
+        "problem": "topic", "due_at": now, "resource": MARK, "sure": True,
         "what": What.CONNECTED, "gap_id": gap.id, "row": gap, "arrived": 1, "attempts": 1, "found": 1, "up_to": now, "claims": "{}", "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
     } | of_the_outbox(victim)  # fmt: skip
 

@@ -1,6 +1,6 @@
 import pytest
 
-from crm.model import Place, Ref
+from crm.model import WHOLE_MAILBOX, Place, Ref
 from providers.client import Item
 from providers.gmail.history import is_user_label, items_of, place_of
 
@@ -47,12 +47,14 @@ def test_system_labels_are_capitals():
 
 
 def test_an_added_message_has_its_place_and_thread():
-    assert items_of([added("a", "INBOX")]) == (Item(Ref("a", "ta"), Place.FOLLOWED),)
+    assert items_of([added("a", "INBOX")]) == (
+        Item(Ref("a", "ta"), Place.FOLLOWED, watch=WHOLE_MAILBOX),
+    )
 
 
 def test_without_labels_the_place_is_not_known():
     record = {"id": "1", "messagesAdded": [{"message": {"id": "a", "threadId": "t"}}]}
-    assert items_of([record]) == (Item(Ref("a", "t"), None),)
+    assert items_of([record]) == (Item(Ref("a", "t"), None, watch=WHOLE_MAILBOX),)
 
 
 @pytest.mark.parametrize("which", ["INBOX", "SENT", "SPAM", "TRASH", "Label_5"])
@@ -82,8 +84,8 @@ def test_a_message_in_several_records_shows_once_with_its_last_place():
         changed("labelsAdded", "a", ["INBOX"], "INBOX"),
     ]
     assert items_of(records) == (
-        Item(Ref("a", "ta"), Place.FOLLOWED),
-        Item(Ref("b", "tb"), Place.FOLLOWED),
+        Item(Ref("a", "ta"), Place.FOLLOWED, watch=WHOLE_MAILBOX),
+        Item(Ref("b", "tb"), Place.FOLLOWED, watch=WHOLE_MAILBOX),
     )
 
 

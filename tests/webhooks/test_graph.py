@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from workers.queue import Queue, Subscription
+from workers.queue import Ask, Queue, Subscription
 
 Notify = Callable[..., int]
 STATE = "a-secret-of-this-subscription"
@@ -18,7 +18,7 @@ def queue(redis: Any) -> Queue:
     queue = Queue(redis)
     for name, mailbox in (("sub-1", 7), ("sub-2", 8)):
         digest = hashlib.sha256(f"{STATE}-{name}".encode()).hexdigest()
-        queue.remember_subscription(name, Subscription(mailbox, digest))
+        queue.remember_subscription(name, Subscription(mailbox, digest, f"FOLDER-{name}"))
     return queue
 
 
@@ -86,15 +86,60 @@ def test_an_unknown_subscription_is_dropped_with_202(notify: Notify, queue: Queu
     assert queue.awake() == 0
 
 
-@pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved", "missed"])
+def lifecycle(event: str) -> dict[str, Any]:
+    said = item("sub-1", lifecycleEvent=event)
+    return {key: said[key] for key in ("subscriptionId", "clientState", "lifecycleEvent")}
+
+
+@pytest.mark.parametrize(
+    ("event", "ask"),
+    [
+        ("reauthorizationRequired", Ask.REAUTHORIZE),
+        ("subscriptionRemoved", Ask.REMOVED),
+        ("somethingNew", Ask.REAUTHORIZE),
+    ],
+)
 def test_a_lifecycle_event_has_the_watches_looked_at(
-    event: str, notify: Notify, queue: Queue
+    event: str, ask: Ask, notify: Notify, queue: Queue
 ) -> None:
-    lifecycle = item("sub-1", lifecycleEvent=event)
-    del lifecycle["resourceData"]
-    assert notify(lifecycle) == 202
+    assert notify(lifecycle(event)) == 202
     assert queue.claim() == 7
-    assert queue.take_rewatch(7)
+    assert list(queue.take_rewatch(7)) == [ask]
+
+
+def test_after_missed_notifications_the_mailbox_is_listed_and_no_push_counts_as_come(
+    notify: Notify, queue: Queue
+) -> None:
+    assert notify(lifecycle("missed")) == 202
+    assert queue.claim() == 7
+    assert not queue.take_rewatch(7)
+    assert queue.pushed(7, ["FOLDER-sub-1"]) == {}
+
+
+def test_a_notification_leaves_the_time_of_its_folders_push(notify: Notify, queue: Queue) -> None:
+    assert notify(item("sub-1"), item("sub-2")) == 202
+    assert set(queue.pushed(7, ["FOLDER-sub-1", "FOLDER-sub-2"])) == {"FOLDER-sub-1"}
+    assert set(queue.pushed(8, ["FOLDER-sub-2"])) == {"FOLDER-sub-2"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "asked"),
+    [
+        ("Users('x')/mailFolders('OTHER')/messages('y')", [Ask.STRANGER]),
+        ("users/x/MailFolders/OTHER/Messages/y", [Ask.STRANGER]),
+        ("Users('x')/mailFolders('folder-SUB-1')/messages('y')", []),
+        ("Users/x/Messages/y", []),
+        (7, []),
+    ],
+)
+def test_a_notification_from_a_folder_that_is_not_followed_has_the_rules_read_at_once(
+    resource: object, asked: list[Ask], notify: Notify, queue: Queue
+) -> None:
+    assert notify(item("sub-1", resource=resource)) == 202
+    assert queue.claim() == 7
+    assert list(queue.take_rewatch(7)) == asked
+    assert notify(item("sub-1", resource=resource)) == 202
+    assert not queue.take_rewatch(7), "not for each such notification"
 
 
 def test_ordinary_news_asks_for_no_look_at_the_watches(notify: Notify, queue: Queue) -> None:

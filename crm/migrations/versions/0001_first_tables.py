@@ -247,6 +247,9 @@ def upgrade() -> None:
     sa.Column('owed_places', sa.JSON(), server_default='[]', nullable=False),
     sa.Column('repairs', sa.Integer(), server_default='0', nullable=False),
     sa.Column('renew_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('watch_problem', sa.Text(), server_default='', nullable=False),
+    sa.Column('watch_due_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('unwatched_since', sa.DateTime(timezone=True), nullable=True),
     sa.Column('label', sa.Text(), nullable=False),
     sa.Column('label_problem', sa.Text(), nullable=False),
     sa.Column('label_due_at', sa.DateTime(timezone=True), nullable=True),
@@ -476,6 +479,8 @@ def upgrade() -> None:
     sa.Column('secret_digest', sa.Text(), nullable=False),
     sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('silent_since', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('silent', sa.Boolean(), server_default=sa.text('(false)'), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_watch_account_id'), ondelete='CASCADE'),
@@ -484,6 +489,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('mailbox_id', 'resource', name=op.f('uq_watch_mailbox_id_resource'))
     )
     with op.batch_alter_table('watch', schema=None) as batch_op:
+        batch_op.create_index('ix_watch_expires_at', ['expires_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_watch_mailbox_id'), ['mailbox_id'], unique=False)
         batch_op.create_index('ix_watch_provider_id', ['provider_id'], unique=False)
 
@@ -729,6 +735,7 @@ def downgrade() -> None:
     with op.batch_alter_table('watch', schema=None) as batch_op:
         batch_op.drop_index('ix_watch_provider_id')
         batch_op.drop_index(batch_op.f('ix_watch_mailbox_id'))
+        batch_op.drop_index('ix_watch_expires_at')
 
     op.drop_table('watch')
     with op.batch_alter_table('pending', schema=None) as batch_op:
