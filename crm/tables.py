@@ -127,13 +127,17 @@ class Mailbox(Owned, Base):
     kind: Mapped[str] = mapped_column(default="personal")
     status: Mapped[str] = mapped_column(default="connected")
     cause: Mapped[str] = mapped_column(default="")  # why it must be reconnected
-    claims: Mapped[str] = mapped_column(default="", server_default="")  # to be proven then (Entra)
+    claims: Mapped[str] = mapped_column(
+        default="", server_default=text("''")
+    )  # to be proven then (Entra)
     stopped_at: Mapped[datetime | None]  # since when it waits for that
     subject: Mapped[str] = mapped_column(default="")  # Google's sub, Entra's tid/oid
     own_addresses: Mapped[Any] = mapped_column(JSON, default=list)
     tokens: Mapped[bytes | None] = mapped_column(LargeBinary)  # encrypted JSON of crm.model.Tokens
-    token_hash: Mapped[str] = mapped_column(default="", server_default="")  # infra.marks, Google's
-    token_prefix: Mapped[str] = mapped_column(default="", server_default="")
+    token_hash: Mapped[str] = mapped_column(
+        default="", server_default=text("''")
+    )  # infra.marks, Google's
+    token_prefix: Mapped[str] = mapped_column(default="", server_default=text("''"))
     tokens_version: Mapped[int] = mapped_column(default=0)  # compare-and-set of a refresh
     cursor: Mapped[str] = mapped_column(default="")
     settled_at: Mapped[datetime | None]  # everything received before is settled
@@ -143,14 +147,16 @@ class Mailbox(Owned, Base):
     rung: Mapped[bool] = mapped_column(default=False)  # rung while a run held the lease
     wake_at: Mapped[datetime | None]  # the timetable rings then; None = never
     blocked_until: Mapped[datetime | None]  # no provider call before
-    blocked_by: Mapped[str] = mapped_column(default="", server_default="")  # see crm.store.limits
+    blocked_by: Mapped[str] = mapped_column(
+        default="", server_default=text("''")
+    )  # see crm.store.limits
     blocked_since: Mapped[datetime | None]  # since when it is that
     failed_runs: Mapped[int] = mapped_column(
         default=0, server_default="0"
     )  # since the last good one
     deaths: Mapped[int] = mapped_column(default=0, server_default="0")  # see crm.store.deaths
-    in_hand: Mapped[str] = mapped_column(default="", server_default="")
-    suspect: Mapped[str] = mapped_column(default="", server_default="")
+    in_hand: Mapped[str] = mapped_column(default="", server_default=text("''"))
+    suspect: Mapped[str] = mapped_column(default="", server_default=text("''"))
     suspect_deaths: Mapped[int] = mapped_column(default=0, server_default="0")
     owed_since: Mapped[datetime | None]  # see crm.store.owed
     owed_began: Mapped[datetime | None]
@@ -164,7 +170,9 @@ class Mailbox(Owned, Base):
     label_problem: Mapped[str] = mapped_column(default="")  # why it could not be made
     label_due_at: Mapped[datetime | None]  # when to look whether it is there; None = now
     mx_due_at: Mapped[datetime | None]  # when to ask DNS who hosts it; None = never
-    moved_to: Mapped[str] = mapped_column(default="", server_default="")  # provider; "" = nowhere
+    moved_to: Mapped[str] = mapped_column(
+        default="", server_default=text("''")
+    )  # provider; "" = nowhere
     provider_since: Mapped[datetime | None]  # journal rows decided before are another provider's
     audit_due_at: Mapped[datetime | None]  # when to compare it with the journal; None = never
     created_at: Mapped[datetime]
