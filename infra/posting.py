@@ -110,7 +110,10 @@ def post(url: str, headers: Mapping[str, str], body: bytes, anywhere: bool = Fal
                 stream=True,
             ) as response,
         ):
-            return Answer(response.status_code, _seconds(response.headers.get("Retry-After", "")))
+            after = _seconds(response.headers.get("Retry-After", ""))
+            if not line.was_cut:  # else its head may be half there
+                return Answer(response.status_code, after)
+            raise NotPosted("Timeout")
     except requests.RequestException as error:
         raise NotPosted("Timeout" if line.was_cut else _class_of(error)) from None
     except (OSError, ValueError) as error:

@@ -13,7 +13,8 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from crm.model import MailboxStatus
-from crm.store import mailboxes
+from crm.store import endpoints, mailboxes
+from crm.store.endpoints import Endpoint
 from crm.store.mailboxes import Mailbox
 from infra.settings import Settings
 from providers import causes
@@ -76,7 +77,12 @@ def _every_page() -> dict[str, Any]:
     about: dict[str, Any] = {"static": _static, "csrf": _csrf, "me": None, "stopped": []}
     if g.get("alone") or not current_user.is_authenticated or request.headers.get("HX-Request"):
         return about
-    return about | {"me": me(), "menu": _menu(), "stopped": _stopped()}
+    return about | {
+        "me": me(),
+        "menu": _menu(),
+        "stopped": _stopped(),
+        "webhooks_stopped": _webhooks_stopped(),
+    }
 
 
 def _when(value: Any, missing: str = "never") -> Markup:
@@ -96,6 +102,14 @@ def _stopped() -> list[Stopped]:
         for each in found
         if (each.status is MailboxStatus.RECONNECT or each.moved_to) and me().owns(each)
     ]
+
+
+def _webhooks_stopped() -> list[Endpoint]:
+    """Endpoints that failed until they were paused: for admins, until they did something."""
+    if not me().is_admin:
+        return []
+    with parts().database.read() as conn:
+        return endpoints.stopped(conn, me().account_id)
 
 
 def _csrf() -> Markup:

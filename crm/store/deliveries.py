@@ -254,7 +254,9 @@ def replay(
         Delivery.destination == WEBHOOK,
         Delivery.target == endpoint_id,
     )
-    which = _DEAD if delivery_id is None else (Delivery.id == delivery_id,)
+    which = (
+        _DEAD if delivery_id is None else (Delivery.id == delivery_id, Delivery.next_at.is_(None))
+    )
     anew = {"next_at": now, "attempts": 0, "delivered_at": None}
     return conn.execute(update(Delivery).where(*mine, *which).values(anew)).rowcount
 

@@ -22,13 +22,14 @@ from sqlalchemy import (
 
 from crm.outbox_tables import Delivery
 from crm.outbox_tables import WebhookEndpoint as Table
-from crm.store import deliveries, sql
+from crm.store import deliveries, outbox, sql
 from crm.store.deliveries import WEBHOOK
 from crm.tables import Account
-from crm.topics import REFUSED, State
+from crm.topics import REFUSED, TEST, State
 from infra.secrets import Secrets
 
 MOST = 20  # of an account
+MOST_REPLAYED = 10_000  # events at once
 BOTH_SECRETS = timedelta(days=1)  # after a rotation two signatures are sent for so long
 _ALL = "the outbox of every account is told by the same workers"
 
@@ -103,6 +104,14 @@ def rows(conn: Connection, account_id: int) -> list[Endpoint]:
     """The account's endpoints, the oldest first."""
     query = select(*_COLUMNS).where(Table.account_id == account_id).order_by(Table.id)
     return [_of(row) for row in conn.execute(query)]
+
+
+def stopped(conn: Connection, account_id: int) -> list[Endpoint]:
+    """Those that are told nothing, and not by a person's wish."""
+    query = select(*_COLUMNS).where(
+        Table.account_id == account_id, Table.state.in_((State.FAILING, State.GONE))
+    )
+    return [_of(row) for row in conn.execute(query.order_by(Table.id))]
 
 
 def one(conn: Connection, account_id: int, endpoint_id: int) -> Endpoint:
@@ -294,6 +303,49 @@ def ill(conn: Connection, endpoint: Endpoint, pause: timedelta, now: datetime) -
         "not_before": now + pause,
     }
     conn.execute(_mine(endpoint.account_id, endpoint.id).values(values))
+
+
+def replay(
+    conn: Connection,
+    account_id: int,
+    endpoint_id: int,
+    now: datetime,
+    delivery_id: int | None = None,
+) -> int:
+    """Send dead deliveries again, all or one (which may also have arrived); how many. Raises
+    NoSuchEndpoint."""
+    one(conn, account_id, endpoint_id)
+    number = deliveries.replay(conn, account_id, endpoint_id, now, delivery_id)
+    _at_once(conn, account_id, endpoint_id, now)
+    return number
+
+
+def replay_since(
+    conn: Connection, account_id: int, endpoint_id: int, since: datetime, now: datetime
+) -> int:
+    """Send every event since then on the endpoint's topics, whether it has it or not; how many, at
+    most MOST_REPLAYED. Raises NoSuchEndpoint."""
+    topics = one(conn, account_id, endpoint_id).topics
+    kept = outbox.since(conn, account_id, topics, since, MOST_REPLAYED)
+    deliveries.anew(conn, account_id, endpoint_id, kept, now)
+    _at_once(conn, account_id, endpoint_id, now)
+    return len(kept)
+
+
+def send_test(conn: Connection, account_id: int, endpoint_id: int, now: datetime) -> None:
+    """Tell this endpoint of nothing in particular. Raises NoSuchEndpoint."""
+    one(conn, account_id, endpoint_id)
+    key = f"{TEST}:{endpoint_id}:{now.isoformat()}"
+    outbox.tell(conn, account_id, TEST, key, {"endpoint_id": endpoint_id}, now)
+    told = outbox.by_key(conn, account_id, key)
+    deliveries.add(conn, account_id, WEBHOOK, [(told, endpoint_id)], now)
+    _at_once(conn, account_id, endpoint_id, now)
+
+
+def _at_once(conn: Connection, account_id: int, endpoint_id: int, now: datetime) -> None:
+    """A person waits for it: whatever pause a failure made is over."""
+    conn.execute(_mine(account_id, endpoint_id).values(not_before=None))
+    ring(conn, account_id, [endpoint_id], now)
 
 
 def _mine(account_id: int, endpoint_id: int) -> Any:

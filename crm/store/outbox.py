@@ -99,6 +99,17 @@ def since(
     return list(conn.scalars(query.order_by(OutboxEvent.created_at, OutboxEvent.id).limit(limit)))
 
 
+def by_key(conn: Connection, account_id: int, key: str) -> int:
+    """The id of an event. Raises LookupError."""
+    query = select(OutboxEvent.id).where(
+        OutboxEvent.account_id == account_id, OutboxEvent.key == key
+    )
+    found = conn.scalar(query)
+    if found is None:
+        raise LookupError(key)
+    return found
+
+
 def forget(conn: Connection, before: datetime, limit: int) -> int:
     """Forget events from before then, in every account, with their deliveries; how many."""
     old = select(OutboxEvent.id).where(OutboxEvent.created_at < before).limit(limit)

@@ -17,6 +17,7 @@ from web.api import (
     problems,
     settings,
     timelines,
+    webhook_endpoints,
 )
 from web.security import csrf
 
@@ -29,6 +30,7 @@ RESOURCES: tuple[tuple[Blueprint, Scope, Scope], ...] = (  # resource, scope to 
     (explain.blueprint, Scope.JOURNAL, Scope.JOURNAL),
     (settings.blueprint, Scope.SETTINGS, Scope.SETTINGS),
     (never_log.blueprint, Scope.SETTINGS, Scope.SETTINGS),
+    (webhook_endpoints.blueprint, Scope.SETTINGS, Scope.SETTINGS),
 )
 
 
