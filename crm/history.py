@@ -19,7 +19,7 @@ class What(StrEnum):
     STOPPED = "stopped"  # cause
     GAP_READ = "gap-read"  # found, logged
     GAP_LEFT = "gap-left"
-    CURSOR_EXPIRED = "cursor-expired"  # since; the listing that repairs it begins
+    CURSOR_EXPIRED = "cursor-expired"  # since, folders; the listing that repairs it begins
     CURSOR_REPAIRED = "cursor-repaired"  # since, found, logged
     SET_ASIDE = "set-aside"  # file; reading it ended the process three times
     GIVEN_UP = "given-up"  # messages
@@ -75,9 +75,20 @@ def _gap_read(facts: Facts) -> str:
     )
 
 
-def _repaired(facts: Facts) -> str:
+def _expired(facts: Facts) -> str:
+    folders = facts.get("folders")
+    where = f" in {counted(folders, 'folder')}" if folders else ""
     return (
-        f"All that came since then was listed: {counted(facts['found'], 'message')}. "
+        f"The provider no longer knew where we had stopped reading{where}. "
+        f"What came since {facts['since'][:16].replace('T', ' ')} UTC is listed."
+    )
+
+
+def _repaired(facts: Facts) -> str:
+    found, new = facts["found"], facts.get("logged")
+    brought = "" if new is None else f" Newly logged: {new}."
+    return (
+        f"All that came since then was listed: {counted(found, 'message')}.{brought} "
         "Nothing is missing."
     )
 
@@ -159,10 +170,7 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
     What.GAP_READ: _gap_read,
     What.GAP_LEFT: lambda _: "What arrived while the mailbox was not connected was left unread.",
     What.DISCONNECTED: lambda _: "The mailbox was disconnected. What was logged stays.",
-    What.CURSOR_EXPIRED: lambda facts: (
-        "The provider no longer knew where we had stopped reading. "
-        f"What came since {facts['since'][:16].replace('T', ' ')} UTC is listed."
-    ),
+    What.CURSOR_EXPIRED: _expired,
     What.CURSOR_REPAIRED: _repaired,
     What.SET_ASIDE: lambda facts: (
         f"A {'file' if facts.get('file') else 'message'} made replylog stop three times. "

@@ -40,7 +40,11 @@ class Retry(ProviderError):
 
 
 class CursorExpired(ProviderError):
-    """The cursor is too old or not valid (any more)."""
+    """The cursor is too old or not valid (any more); where it has parts, those for `places`."""
+
+    def __init__(self, detail: str = "", places: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.places = places
 
 
 class Reconnect(ProviderError):
@@ -100,13 +104,23 @@ class MailClient(Protocol):
 
     def changes(self, cursor: Cursor) -> Iterator[Page]:
         """What is new since `cursor`, page by page; at least one page, the last one's cursor is
-        where the next call goes on. Raises CursorExpired when `cursor` is too old."""
+        where the next call goes on. Pages are small enough that what one costs is within any limit.
+        Raises CursorExpired when `cursor` is too old: for some places only, after the pages of the
+        others."""
         ...
 
-    def since(self, when: datetime) -> Iterator[Page]:
-        """A bounded listing of what was received since `when`, over all places. The cursor is taken
-        before anything is listed; every page carries it only on the last one, earlier pages carry
-        ''."""
+    def start_over(
+        self, cursor: Cursor, when: datetime, places: Sequence[str]
+    ) -> tuple[Cursor, tuple[str, ...]]:
+        """In place of `cursor`, which expired for `places` (() for all): one that tells of all
+        changes from now on, and the places (() for all) of which `since` must list what was
+        received since `when`."""
+        ...
+
+    def since(self, when: datetime, places: Sequence[str] = ()) -> Iterator[Page]:
+        """A bounded listing of what was received since `when`, over all places or those that
+        `start_over` named. The cursor is taken before anything is listed; every page carries it
+        only on the last one, earlier pages carry ''."""
         ...
 
     def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:

@@ -138,7 +138,13 @@ class MemoryClient:
                 yielded = Page(self._items(list(refs)), str(at))
             yield yielded
 
-    def since(self, when: datetime) -> Iterator[Page]:
+    def start_over(
+        self, cursor: Cursor, when: datetime, places: Sequence[str]
+    ) -> tuple[Cursor, tuple[str, ...]]:
+        del cursor, when, places
+        return self.baseline(), ()
+
+    def since(self, when: datetime, places: Sequence[str] = ()) -> Iterator[Page]:  # noqa: ARG002 - it has one
         self.mailbox.enter("since")
         with self.mailbox.lock:
             cursor = str(self.mailbox.last)

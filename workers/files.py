@@ -53,6 +53,7 @@ class Files:
     client: MailClient
     go_on: Callable[[], None]
     caution: Caution | None = None
+    give_way: Callable[[], None] = lambda: None  # after each file
 
     def read_due(self) -> datetime | None:
         """Read files until none is due; when to go on, None where nothing is left."""
@@ -80,6 +81,7 @@ class Files:
             if each.state is not FileState.PENDING or each.email_id not in looked_at:
                 with self.caution.file(each.id) if self.caution else nullcontext():
                     self._one(each, settings)
+                self.give_way()
             if each.state is FileState.PENDING:
                 looked_at.add(each.email_id)
         return len(due)

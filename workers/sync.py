@@ -22,7 +22,6 @@ from providers.client import (
     CursorExpired,
     MailClient,
     Operator,
-    Page,
     ProviderError,
     Reconnect,
     Retry,
@@ -30,13 +29,14 @@ from providers.client import (
 from workers import consent
 from workers.caution import SOON, Caution
 from workers.files import Files
-from workers.following import followed, stray
+from workers.following import stray
 from workers.labels import ensure_label
 from workers.queue import QueueDown
+from workers.repair import Repair
 from workers.runtime import Runtime, Stopped
 from workers.settling import Settling
 from workers.silence import announced, listen
-from workers.times import OVERLAP, after_failed_runs, after_failure, quiet
+from workers.times import after_failed_runs, after_failure, quiet
 from workers.watches import AGAIN, refresh
 
 log = structlog.get_logger(__name__)
@@ -46,12 +46,17 @@ FAILURES = counter(
 )
 
 LEASE = timedelta(seconds=45)
+TURN = timedelta(seconds=20)  # how long a run works while others wait
 SILENT_BEATS = 20  # a lease is not renewed for ever for a run that hangs
 RECHECK = timedelta(seconds=3)  # a push can outrun its listing; Gmail drops pushes within a second
 OPERATOR_PAUSE = timedelta(minutes=15)
 JUDGED_AGAIN_ROUNDS = (
     20  # each settles a batch of pending messages; the rest waits for the next run
 )
+
+
+class GaveWay(Exception):
+    """The run has had its turn, and goes on when others have had theirs."""
 
 
 def sync(runtime: Runtime, mailbox_id: int, stopping: threading.Event) -> None:
@@ -96,6 +101,7 @@ class Running:
     beats: int = 0  # renewals of the lease since the run last moved
 
     def __post_init__(self) -> None:
+        self.began = self.runtime.clock()
         self.held = settle.Run(self.mailbox, self.token, LEASE, self.runtime.secrets)
         self.caution = Caution(self.runtime, self.held)
 
@@ -109,7 +115,6 @@ class Running:
             return self._attempt() if may else now + SOON
 
     def _attempt(self) -> datetime | None:
-        now = self.runtime.clock()
         try:
             self.caution.begin()
             client = self.runtime.open_client(self.mailbox)
@@ -122,9 +127,9 @@ class Running:
                 client.close()
         except LeaseLost:
             log.info("lease lost, the run ends", mailbox=self.mailbox.id)
-            return now
-        except Stopped:
-            return now
+            return self.runtime.clock()
+        except (Stopped, GaveWay):
+            return self.runtime.clock()
         except ProviderError as error:
             name = type(error).__name__
             log.warning("provider refused", mailbox=self.mailbox.id, error=name, cause=str(error))
@@ -165,14 +170,9 @@ class Running:
         complete = refresh(self.runtime, self.mailbox, self.token, client)
         began = self.runtime.clock()
         settling = Settling(self.runtime, self.held, client, self.caution)
-        found = 0
+        repair = Repair(self.runtime, self.held, client, self._step)
         news: set[str] = set()
-        for page in self._pages(client):
-            found += len(page.items)
-            news |= announced(page.items, self.mailbox.settled_at)
-            for batch, cursor in settling.batches(page):
-                self._go_on()
-                settling.settle(batch, cursor)
+        found = self._changes(client, settling, repair, news) + repair.list_owed(settling)
         self.settled_at = began if complete else None
         listen(self.runtime, self.mailbox, news)
         stray(self.runtime, self.mailbox, client, push_was_empty=self.rung and not found)
@@ -180,29 +180,56 @@ class Running:
             self._go_on()
             if not settling.settle_pending():
                 break
-        files_at = Files(self.runtime, self.held, client, self._go_on, self.caution).read_due()
+            self._give_way()
+        held, go_on = self.held, self._go_on
+        files_at = Files(self.runtime, held, client, go_on, self.caution, self._give_way).read_due()
         ensure_label(self.runtime, self.mailbox, client)
         self.caution.end()
-        return self._next_wake(found, files_at)
+        return self._next_wake(found, files_at, repair.pause)
+
+    def _changes(
+        self, client: MailClient, settling: Settling, repair: Repair, news: set[str]
+    ) -> int:
+        """Settle what changed since the cursor; how many messages that were. What a provider should
+        have announced is put into `news`."""
+        found = 0
+        with self.runtime.database.read() as conn:  # `refresh` may have moved it
+            current = mailboxes.by_id(conn, self.mailbox.id)
+        try:
+            for page in client.changes(current.cursor if current else self.mailbox.cursor):
+                found += len(page.items)
+                news |= announced(page.items, self.mailbox.settled_at)
+                for batch, cursor in settling.batches(page):
+                    self._go_on()
+                    settling.settle(batch, cursor)
+                if page.items:
+                    self._give_way()
+        except CursorExpired as expired:
+            repair.begin(expired)
+        else:
+            repair.went_well()
+        return found
+
+    def _step(self) -> None:
+        self._go_on()
+        self._give_way()
 
     def _go_on(self) -> None:
         self.beats = 0
         if self.stopping.is_set():
             raise Stopped
 
-    def _pages(self, client: MailClient) -> Iterator[Page]:
-        """Changes since the cursor; where it has expired, all since the last settled time."""
-        with self.runtime.database.read() as conn:  # `refresh` may have moved it
-            current = mailboxes.by_id(conn, self.mailbox.id)
-        try:
-            yield from client.changes(current.cursor if current else self.mailbox.cursor)
-        except CursorExpired:
-            settled = self.mailbox.settled_at or self.mailbox.created_at
-            log.warning("cursor expired, listing since", mailbox=self.mailbox.id, since=settled)
-            followed(self.runtime, self.mailbox, client)  # what the new cursor is to cover
-            yield from client.since(settled - OVERLAP)
+    def _give_way(self) -> None:
+        """After each step that is stored: let others have the thread, where they wait for one."""
+        if self.runtime.clock() - self.began < TURN:
+            return
+        with suppress(QueueDown):
+            if self.runtime.queue.awake():
+                raise GaveWay
 
-    def _next_wake(self, found: int, files_at: datetime | None) -> datetime | None:
+    def _next_wake(
+        self, found: int, files_at: datetime | None, pause: timedelta | None
+    ) -> datetime | None:
         now = self.runtime.clock()
         with self.runtime.database.read() as conn:
             pending = settle.next_pending(conn, self.mailbox)
@@ -211,6 +238,10 @@ class Running:
         renewal = current.renew_at if current else None
         if renewal and renewal <= now:  # it could not be done in this run
             renewal = now + AGAIN
+        if pause:  # its cursors expire one after the other: each listing is one of days
+            with self.runtime.database.begin() as conn:
+                mailboxes.block(conn, self.mailbox, now + pause)
+            return now + pause
         return min(when for when in (soon, pending, renewal, files_at) if when is not None)
 
     def _soon(self, now: datetime, found: bool) -> datetime:

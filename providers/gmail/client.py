@@ -11,17 +11,18 @@ from crm import messages
 from crm.model import WHOLE_MAILBOX, Dropped, Folder, Headers, Message, Ref, WatchState
 from infra.settings import Settings
 from providers import causes
-from providers.client import Cursor, Gone, Item, Operator, Page
+from providers.client import Cursor, CursorExpired, Gone, Item, Operator, Page
 from providers.gmail import cursor as cursors
 from providers.gmail.api import api
 from providers.gmail.errors import About, Exists, OtherClient, translated
 from providers.gmail.files import Streams, pieces
-from providers.gmail.history import is_user_label, items_of
+from providers.gmail.history import is_user_label, parts_of
 from providers.gmail.payload import Leaf, decoded, headers_of, leaves_of, message_of
 from providers.gmail.transport import authorized
 from providers.tokens import TokenSource
 
 PAGE_SIZE = 500  # records or messages a page; Gmail's most
+RECORDS = 25  # of them make a page of ours
 BATCH_SIZE = 10  # more at once is answered with 429 even on an idle mailbox
 NAMES_KEPT = timedelta(hours=1)  # display names of labels may be this old
 
@@ -58,22 +59,34 @@ class GmailClient:
 
     def changes(self, cursor: Cursor) -> Iterator[Page]:
         """Every page carries the id of its last record, never the mailbox's own: a push and that
-        id can be ahead of the records."""
+        id can be ahead of the records. One answer of Gmail's makes several pages: to read all of
+        its messages may cost more than Gmail allows in a minute."""
         position = cursors.read(cursor)
         start, token = position.id, ""
         while True:
             answer = self._run(self._api.history(start, token, self._page_size), About.HISTORY)
             records = answer.get("history", ())
-            if records:
-                position = position.listed(int(records[-1]["id"]))
             token = answer.get("nextPageToken", "")
+            if not records and int(answer["historyId"]) < start and self._mailbox_id() < start:
+                raise CursorExpired("the mailbox's own history is younger")
+            *pages, last = parts_of(records, RECORDS)
+            for items, record in pages:
+                position = position.listed(record)
+                yield Page(items, position.text())
+            position = position.listed(last[1])
             if not token:
                 position = position.complete(int(answer["historyId"]), self._clock())
-            yield Page(items_of(records), position.text())
+            yield Page(last[0], position.text())
             if not token:
                 return
 
-    def since(self, when: datetime) -> Iterator[Page]:
+    def start_over(
+        self, cursor: Cursor, when: datetime, places: Sequence[str]
+    ) -> tuple[Cursor, tuple[str, ...]]:
+        del cursor, when, places
+        return self.baseline(), ()
+
+    def since(self, when: datetime, places: Sequence[str] = ()) -> Iterator[Page]:  # noqa: ARG002 - it has one
         """By search, whose dates are epoch seconds and exclusive."""
         cursor, token = self.baseline(), ""
         query = f"after:{int(when.timestamp()) - 1}"

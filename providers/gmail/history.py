@@ -1,6 +1,6 @@
 """Gmail's history records and labels, read (pure)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from crm.model import WHOLE_MAILBOX, Place, Ref
@@ -40,6 +40,19 @@ def items_of(records: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
             came = ref.id in added or (ref.id in items and items[ref.id].watch != "")
             items[ref.id] = Item(ref, place, watch=WHOLE_MAILBOX if came else "")
     return tuple(items.values())
+
+
+def parts_of(records: Sequence[Mapping[str, Any]], size: int) -> list[tuple[tuple[Item, ...], int]]:
+    """`items_of(records)` in parts, each with the id of the last of its `size` records (0: there
+    was none); a message is in the part of its first record. At least one part."""
+    items = {item.ref.id: item for item in items_of(records)}
+    parts = []
+    for start in range(0, len(records) or 1, size):
+        some = records[start : start + size]
+        first = (message["id"] for record in some for message in _told(record))
+        found = [items.pop(each) for each in first if each in items]
+        parts.append((tuple(found), int(some[-1]["id"]) if some else 0))
+    return parts
 
 
 def _told(record: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

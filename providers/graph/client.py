@@ -10,6 +10,7 @@ Known limits of Graph that nothing here can mend, and that only a listing of the
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -20,7 +21,7 @@ from msgraph.graph_service_client import GraphServiceClient
 from crm.model import Dropped, Folder, Headers, Message, Place, Ref, WatchState
 from infra.settings import Settings
 from providers import causes
-from providers.client import Cursor, Gone, Item, Operator, Page
+from providers.client import Cursor, CursorExpired, Gone, Item, Operator, Page
 from providers.graph import cursor as cursors
 from providers.graph import loop, messages
 from providers.graph.errors import About, Exists
@@ -81,8 +82,23 @@ class GraphClient:
     def changes(self, cursor: Cursor) -> Iterator[Page]:
         return self._listing.changes(cursors.read(cursor))
 
-    def since(self, when: datetime) -> Iterator[Page]:
-        return self._listing.since(when)
+    def start_over(
+        self, cursor: Cursor, when: datetime, places: Sequence[str]
+    ) -> tuple[Cursor, tuple[str, ...]]:
+        """Folders whose links are good keep them. Where a folder is not followed any more, nobody
+        knows where its mail went: then all of the mailbox is listed."""
+        followed = self._folders.followed()
+        kept: cursors.Spots = {}
+        if places and {folder.id for folder in followed}.issuperset(places):
+            with suppress(CursorExpired):
+                kept = cursors.read(cursor)
+        fresh = [each for each in followed if each.id in places or each.id not in kept]
+        spots = kept | self._listing.from_start(fresh, when)
+        text = cursors.write({folder.id: spots[folder.id] for folder in followed})
+        return text, tuple(folder.id for folder in fresh) if len(fresh) < len(followed) else ()
+
+    def since(self, when: datetime, places: Sequence[str] = ()) -> Iterator[Page]:
+        return self._listing.since(when, places)
 
     def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
         return self._listing.between(since, until)

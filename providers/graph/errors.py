@@ -97,7 +97,7 @@ TABLE = (
     _row(_retry, 408, 423, 429, 500, 502, 503, 504, 509),
     _row(_retry, *CLIENT_ERRORS, codes=("ApplicationThrottled", "ErrorServerBusy")),
     # The delta link is too old, evicted or unreadable.
-    _row(_plain(CursorExpired), 410),
+    _row(_plain(CursorExpired), 410, about=(About.CHANGES,)),
     _row(
         _plain(CursorExpired),
         *CLIENT_ERRORS,
@@ -152,13 +152,15 @@ TABLE = (
     _row(_operator(causes.SUBSCRIPTION_QUOTA), 403, about=(About.SUBSCRIPTION,)),
     _row(_reconnect(causes.REFUSED), 403),
     # One thing is not there.
-    _row(_plain(Gone), 404, about=(About.MESSAGE, About.ATTACHMENT)),
+    _row(_plain(Gone), 404, 410, about=(About.MESSAGE, About.ATTACHMENT)),
     _row(_plain(Gone), 400, codes=("ErrorInvalidIdMalformed",), about=(About.MESSAGE,)),
     # No file: an id of nothing, or a link to a file in a cloud.
     _row(_plain(Gone), 400, 405, about=(About.ATTACHMENT,)),
-    # A followed folder was deleted: the bounded listing that follows reads the rules anew.
-    _row(_plain(CursorExpired), 404, about=(About.CHANGES,)),
-    _row(_plain(NotThere), 404, about=(About.FOLDER, About.SUBSCRIPTION)),
+    # A followed folder was deleted, or the mailbox moved and ids or links mean nothing any more (400,
+    # with more codes than anybody has listed). The bounded listing that follows reads the rules anew.
+    _row(_plain(CursorExpired), 400, 404, about=(About.CHANGES,)),
+    _row(_plain(NotThere), 404, 410, about=(About.FOLDER, About.SUBSCRIPTION)),
+    _row(_retry, 410),
     _row(
         _plain(NotThere),
         400,

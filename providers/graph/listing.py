@@ -61,7 +61,8 @@ class Listing:
         """Pages with something in them, then one that closes the round if the last had nothing.
 
         The first page of all folders is asked for at once: mostly there is no second one. A
-        folder that fails is an error only after the pages of those before it were yielded.
+        folder that fails is an error only after the pages of those before it were yielded; those
+        whose links have expired, after the pages of all others.
         """
         spots = dict(spots)
         self._folders.learn({folder: spot.place for folder, spot in spots.items()})
@@ -69,15 +70,20 @@ class Listing:
         answers = self._transport.ask_all(
             [self._linked(spots[folder].link, kept=True) for folder in order], About.CHANGES
         )
-        kept = False
+        kept, expired = False, []
         for folder, first in zip(order, answers, strict=True):
-            for raw in self._pages(folder, first, spots):
-                items = tuple(self._changed(raw, spots[folder].place, folder))
-                kept = bool(items)
-                if items:
-                    yield Page(items, cursors.write(spots))
+            try:
+                for raw in self._pages(folder, first, spots):
+                    items = tuple(self._changed(raw, spots[folder].place, folder))
+                    kept = bool(items)
+                    if items:
+                        yield Page(items, cursors.write(spots))
+            except CursorExpired:
+                expired.append(folder)
         if not kept:
             yield Page((), cursors.write(spots))
+        if expired:
+            raise CursorExpired("links of folders", tuple(expired))
 
     def _pages(self, folder: str, answer: Json | Exception, spots: Spots) -> Iterator[Json]:
         """Pages of one folder from the first on; `spots` is moved before each is yielded."""
@@ -91,19 +97,21 @@ class Listing:
                 return
             answer = self._transport.ask(self._linked(link), About.CHANGES)
 
-    def since(self, when: datetime) -> Iterator[Page]:
-        """Whole mailbox, oldest first. The cursor starts every followed folder at `when`.
+    def since(self, when: datetime, folders: Sequence[str] = ()) -> Iterator[Page]:
+        """Whole mailbox, or some folders, oldest first. The cursor starts every followed folder at
+        `when`.
 
         Such a cursor costs no request and shows the same messages once more, which do no harm;
         and a message of that time that is taken out of junk later shows, too.
         """
         cursor = cursors.write(self.from_start(self._folders.followed(), when))
-        info: RequestInformation | None = self._requests.received(when)
-        while info is not None:
+        firsts = [self._requests.received(when, folder=folder) for folder in folders or ("",)]
+        while firsts:
+            info = firsts.pop(0)
             answer = self._transport.ask(info, About.MAILBOX)
-            link = answer.get(NEXT)
-            info = self._linked(self._transport.checked(link)) if link else None
-            yield Page(tuple(self._listed(answer)), "" if info else cursor)
+            if link := answer.get(NEXT):
+                firsts.insert(0, self._linked(self._transport.checked(link)))
+            yield Page(tuple(self._listed(answer)), "" if firsts else cursor)
 
     def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
         """Whole mailbox, oldest first."""

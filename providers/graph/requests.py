@@ -94,8 +94,11 @@ class Requests:
         """The URL of `delta` below the API's root, to be asked for later."""
         return relative(self.delta(folder, since))
 
-    def received(self, since: datetime, until: datetime | None = None) -> RequestInformation:
-        """The first page of all messages of the mailbox received since `since`, oldest first."""
+    def received(
+        self, since: datetime, until: datetime | None = None, folder: str = ""
+    ) -> RequestInformation:
+        """The first page of all messages of the mailbox, or of one folder, received since `since`,
+        oldest first."""
         query = MessagesRequestBuilder.MessagesRequestBuilderGetQueryParameters(
             select=HEADER_FIELDS,
             filter=_received(since, until),
@@ -105,6 +108,11 @@ class Requests:
         info = self._sdk.me.messages.to_get_request_information(
             RequestConfiguration(query_parameters=query)
         )
+        if folder:  # the SDK's builder for it takes the same, and 20 ms to import
+            info.url_template = str(info.url_template).replace(
+                "/messages", "/mailFolders/{folder}/messages", 1
+            )
+            info.path_parameters = {**info.path_parameters, "folder": folder}
         return prefer(info)
 
     def headers(self, message: str) -> RequestInformation:

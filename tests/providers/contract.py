@@ -171,6 +171,14 @@ class Contract(FileClauses):
         assert [bool(page.cursor) for page in pages] == [False] * (len(pages) - 1) + [True]
         assert late in ids(drain(rig, pages[-1].cursor)[0])
 
+    def test_a_cursor_from_starting_over_tells_of_what_comes_after(self, rig: Rig) -> None:
+        when = received(rig, rig.deliver(mail.numbered(1))) - timedelta(hours=1)
+        cursor, places = rig.client.start_over("no cursor", when, ())
+        assert places == ()
+        late = rig.deliver(mail.numbered(2))
+        assert late in ids(drain(rig, cursor)[0])
+        assert late in ids(item for page in rig.client.since(when) for item in page.items)
+
     def test_since_shows_sent_mail_too(self, rig: Rig) -> None:
         sent = rig.send(mail.PLAIN)
         when = received(rig, sent)

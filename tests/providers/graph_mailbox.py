@@ -61,13 +61,14 @@ class Mailbox:
             return self._delta(path.split("/")[2], query)
         if path.endswith("/messageRules"):
             return Reply(200, {"value": self.rules})
+        if path.endswith("/messages"):
+            return self._list(int(query.partition("page=")[2] or 0))
         if path.startswith("/mailFolders/"):
             return self._folder(*path.split("/")[2:])
         if path.startswith("/messages/"):
             found = self.messages.get(path.split("/")[2])
             return Reply(200, found) if found else missing()
-        assert path == "/messages", path
-        return self._list(int(query.partition("page=")[2] or 0))
+        raise AssertionError(path)
 
     def _folder(self, name: str, below: str = "") -> Reply:
         found = NAMES.get(name, name)

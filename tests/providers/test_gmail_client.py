@@ -9,7 +9,7 @@ import pytest
 
 from crm.model import Place, Ref
 from providers import causes
-from providers.client import Gone, Operator, Reconnect, Retry
+from providers.client import CursorExpired, Gone, Operator, Reconnect, Retry
 from providers.gmail import transport
 from tests.providers import mail
 from tests.providers.contract import drain, ids, list_since
@@ -47,6 +47,12 @@ def fresh(rig: GmailRig) -> None:
 
 
 # -- what it costs
+
+
+def test_a_cursor_from_a_mailbox_that_was_made_anew_is_expired(rig):
+    rig.deliver(mail.PLAIN)
+    with pytest.raises(CursorExpired):
+        list(rig.client.changes(json.dumps([10**12])))
 
 
 def test_headers_of_ten_messages_are_one_http_request(rig):

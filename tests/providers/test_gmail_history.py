@@ -2,7 +2,7 @@ import pytest
 
 from crm.model import WHOLE_MAILBOX, Place, Ref
 from providers.client import Item
-from providers.gmail.history import is_user_label, items_of, place_of
+from providers.gmail.history import is_user_label, items_of, parts_of, place_of
 
 
 def message(ref, *labels):
@@ -91,3 +91,28 @@ def test_a_message_in_several_records_shows_once_with_its_last_place():
 
 def test_records_that_tell_of_nothing_are_nothing():
     assert items_of([{"id": "3"}, {"id": "4", "messages": [message("a")]}]) == ()
+
+
+def numbered(record, number):
+    return record | {"id": str(number)}
+
+
+def test_records_come_in_parts_each_message_once_where_it_is_first_named():
+    records = [
+        numbered(added("a", "INBOX"), 10),
+        numbered(added("b", "INBOX"), 20),
+        numbered(added("c", "INBOX"), 30),
+        numbered(changed("labelsAdded", "a", ["TRASH"], "TRASH"), 40),
+        numbered(added("d", "INBOX"), 50),
+    ]
+    parts = parts_of(records, 2)
+    assert [([item.ref.id for item in items], last) for items, last in parts] == [
+        (["a", "b"], 20),
+        (["c"], 40),
+        (["d"], 50),
+    ]
+    assert parts[0][0][0].place is Place.TRASH, "where it lies by now"
+
+
+def test_no_records_are_one_part():
+    assert parts_of([], 25) == [((), 0)]

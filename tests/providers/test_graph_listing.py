@@ -83,12 +83,59 @@ def test_a_failing_folder_does_not_hold_back_those_before_it(box):
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(410, "x"), (400, "SyncStateNotFound"), (404, "ErrorItemNotFound")]
+    ("status", "code"),
+    [
+        (410, "x"),
+        (400, "SyncStateNotFound"),
+        (404, "ErrorItemNotFound"),
+        (400, "ErrorInvalidIdMalformed"),
+        (400, "whatever it says of a link that it gave itself"),
+    ],
 )
 def test_a_lost_sync_state_or_folder_expires_the_cursor(box, status, code):
     box.pages["IN1"] = Reply(status, {"error": {"code": code}})
     with pytest.raises(CursorExpired):
         list(box.client.changes(box.cursor(IN="followed")))
+
+
+def test_where_one_folders_link_has_expired_the_others_are_read_and_it_is_named(box):
+    box.pages["IN1"] = Reply(410, {"error": {"code": "syncStateNotFound"}})
+    box.pages["SENT1"] = box.end("SENT", "SENT2", mail(1, "SENT"))
+    found = []
+    with pytest.raises(CursorExpired) as caught:
+        found.extend(box.client.changes(box.cursor(IN="followed", SENT="sent")))
+    assert caught.value.places == ("IN",)
+    assert ids(found) == [["m1"]]
+    assert json.loads(found[-1].cursor)["SENT"]["link"] == box.link("SENT", "SENT2")
+
+
+def test_starting_over_for_one_folder_keeps_the_links_of_the_others(box):
+    when = NOW - timedelta(days=1)
+    client = box.client
+    old = box.cursor(IN="followed", SENT="sent", JUNK="junk")
+    cursor, places = client.start_over(old, when, ["IN"])
+    assert places == ("IN",)
+    spots = json.loads(cursor)
+    assert spots["SENT"] == json.loads(old)["SENT"]
+    assert "2026-03-01T09%3A00" in spots["IN"]["link"]
+    box.listing = [[mail(1)]]
+    assert ids(client.since(when, places)) == [["m1"]]
+    [asked] = box.asked("/messages?$f")
+    assert "/me/mailFolders/IN/messages?" in asked.path
+
+
+@pytest.mark.parametrize(
+    ("old", "places"), [("IN SENT JUNK", ["GLOBEX"]), ("", []), ("IN SENT JUNK", [])]
+)
+def test_starting_over_lists_all_where_a_folder_has_gone_or_the_cursor_says_nothing(
+    box, old, places
+):
+    text = box.cursor(**dict.fromkeys(old.split(), "followed")) if old else "{"
+    cursor, found = box.client.start_over(text, NOW - timedelta(days=1), places)
+    assert found == ()
+    links = [spot["link"] for spot in json.loads(cursor).values()]
+    assert len(links) == 3
+    assert all("2026-03-01T09%3A00" in link for link in links)
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "[]", "{}x", '{"IN": {"place": "moon", "link": ""}}'])

@@ -261,9 +261,9 @@ def test_an_expired_cursor_is_repaired_from_a_day_before_the_last_good_time(
     asked: list[datetime] = []
 
     class Recording(MemoryClient):
-        def since(self, when: datetime) -> Iterator[Page]:
+        def since(self, when: datetime, places: Sequence[str] = ()) -> Iterator[Page]:
             asked.append(when)
-            return super().since(when)
+            return super().since(when, places)
 
     use(office, Recording)
     settled = office.row(ana).settled_at

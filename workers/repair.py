@@ -1,0 +1,99 @@
+"""What a run does where the provider does not know its cursor any more: list what came since the
+last settled time, once, over as many runs as it takes (`crm.store.owed`)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from crm.store import mailboxes, owed, settle
+from crm.store.outcomes import Run
+from crm.store.owed import Owed
+from infra.metrics import counter
+from providers.client import CursorExpired, Item, MailClient
+from workers.runtime import Runtime
+from workers.settling import Settling
+from workers.times import OVERLAP, after_failure
+from workers.following import followed
+
+log = structlog.get_logger(__name__)
+
+EXPIRED = counter(
+    "replylog_cursors_expired_total", "Cursors that a provider did not know any more", ["provider"]
+)
+REPAIRS = counter(
+    "replylog_cursor_repairs_total", "Listings in place of an expired cursor, ended", ["provider"]
+)
+
+
+@dataclass
+class Repair:
+    """`step` is called after each batch that is stored; it raises where the run is to end."""
+
+    runtime: Runtime
+    run: Run
+    client: MailClient
+    step: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        self.owed = owed.of(self.run.mailbox)
+        self.pause: timedelta | None = None  # where cursors expire again and again
+
+    def begin(self, expired: CursorExpired) -> None:
+        """Take a new cursor, and owe a listing."""
+        mailbox = self.run.mailbox
+        since = (mailbox.settled_at or mailbox.created_at) - OVERLAP
+        log.warning("cursor expired, listing since", mailbox=mailbox.id, since=since)
+        followed(self.runtime, mailbox, self.client)  # what the new cursor is to cover
+        with self.runtime.database.read() as conn:  # the pages before it moved the cursor
+            current = mailboxes.by_id(conn, mailbox.id)
+        cursor = current.cursor if current else mailbox.cursor
+        cursor, places = self.client.start_over(cursor, since, expired.places)
+        now = self.runtime.clock()
+        with self.runtime.database.begin() as conn:
+            settle.commit(conn, self.run, (), now)
+            listing = Owed(since, now, places)
+            self.owed = owed.begin(conn, mailbox, self.run.lease, cursor, listing)
+        EXPIRED.labels(mailbox.provider).inc()
+        if mailbox.repairs:
+            self.pause = after_failure(None, mailbox.repairs)
+
+    def went_well(self) -> None:
+        """A listing of changes came to its end."""
+        if self.run.mailbox.repairs:
+            with self.runtime.database.begin() as conn:
+                owed.went_well(conn, self.run.mailbox, self.run.lease)
+
+    def list_owed(self, settling: Settling) -> int:
+        """List what is owed; how many messages that showed."""
+        if self.owed is None:
+            return 0
+        found = brought = 0
+        for page in self.client.since(self.owed.since, self.owed.places):
+            found += len(page.items)
+            for items in self._fresh(page.items, settling):
+                settling.settle(items, None)
+                self.step()
+            with self.runtime.database.read() as conn:
+                refs = [item.ref for item in page.items]
+                brought += owed.logged(conn, self.run.mailbox, refs, self.owed.began)
+        now = self.runtime.clock()
+        with self.runtime.database.begin() as conn:
+            settle.commit(conn, self.run, (), now)
+            owed.paid(conn, self.run.mailbox, self.run.lease, now, found, brought)
+        REPAIRS.labels(self.run.mailbox.provider).inc()
+        self.owed = None
+        return found
+
+    def _fresh(self, items: Sequence[Item], settling: Settling) -> Iterator[list[Item]]:
+        """Batches of what was not judged since the listing began, by this run or one before."""
+        assert self.owed is not None
+        with self.runtime.database.read() as conn:
+            refs = [item.ref for item in items]
+            done = owed.judged(conn, self.run.mailbox, refs, self.owed.began)
+        fresh = [item for item in items if item.ref.id not in done]
+        while fresh:
+            size = settling.size
+            yield fresh[:size]
+            fresh = fresh[size:]
