@@ -69,15 +69,23 @@ class Repair:
         """List what is owed; how many messages that showed."""
         if self.owed is None:
             return 0
+        try:
+            return self._list(self.owed, settling)
+        except CursorExpired as expired:  # a folder that was to be listed has gone
+            self.begin(expired)
+            self.pause = self.pause or after_failure(None, 0)
+            return 0
+
+    def _list(self, listing: Owed, settling: Settling) -> int:
         found = brought = 0
-        for page in self.client.since(self.owed.since, self.owed.places):
+        for page in self.client.since(listing.since, listing.places):
             found += len(page.items)
-            for items in self._fresh(page.items, settling):
+            for items in self._fresh(listing, page.items, settling):
                 settling.settle(items, None)
                 self.step()
             with self.runtime.database.read() as conn:
                 refs = [item.ref for item in page.items]
-                brought += owed.logged(conn, self.run.mailbox, refs, self.owed.began)
+                brought += owed.logged(conn, self.run.mailbox, refs, listing.began)
         now = self.runtime.clock()
         with self.runtime.database.begin() as conn:
             settle.commit(conn, self.run, (), now)
@@ -86,12 +94,13 @@ class Repair:
         self.owed = None
         return found
 
-    def _fresh(self, items: Sequence[Item], settling: Settling) -> Iterator[list[Item]]:
+    def _fresh(
+        self, listing: Owed, items: Sequence[Item], settling: Settling
+    ) -> Iterator[list[Item]]:
         """Batches of what was not judged since the listing began, by this run or one before."""
-        assert self.owed is not None
         with self.runtime.database.read() as conn:
             refs = [item.ref for item in items]
-            done = owed.judged(conn, self.run.mailbox, refs, self.owed.began)
+            done = owed.judged(conn, self.run.mailbox, refs, listing.began)
         fresh = [item for item in items if item.ref.id not in done]
         while fresh:
             size = settling.size

@@ -11,7 +11,7 @@ from providers.client import CursorExpired, Item, Page
 from providers.graph import cursor as cursors
 from providers.graph import messages
 from providers.graph.cursor import Spot, Spots
-from providers.graph.errors import About, UnexpectedAnswer
+from providers.graph.errors import About, NotThere, UnexpectedAnswer
 from providers.graph.folders import PLACES, Folders
 from providers.graph.requests import Requests
 from providers.graph.transport import NEXT, Json, Transport, follow_link
@@ -107,8 +107,12 @@ class Listing:
         cursor = cursors.write(self.from_start(self._folders.followed(), when))
         firsts = [self._requests.received(when, folder=folder) for folder in folders or ("",)]
         while firsts:
-            info = firsts.pop(0)
-            answer = self._transport.ask(info, About.MAILBOX)
+            try:
+                answer = self._transport.ask(
+                    firsts.pop(0), About.FOLDER if folders else About.MAILBOX
+                )
+            except NotThere:
+                raise CursorExpired("a folder to be listed has gone") from None
             if link := answer.get(NEXT):
                 firsts.insert(0, self._linked(self._transport.checked(link)))
             yield Page(tuple(self._listed(answer)), "" if firsts else cursor)

@@ -62,7 +62,12 @@ class Mailbox:
         if path.endswith("/messageRules"):
             return Reply(200, {"value": self.rules})
         if path.endswith("/messages"):
-            return self._list(int(query.partition("page=")[2] or 0))
+            folder = path.split("/")[2] if path.startswith("/mailFolders/") else "IN"
+            return (
+                missing()
+                if folder not in TREE
+                else self._list(int(query.partition("page=")[2] or 0))
+            )
         if path.startswith("/mailFolders/"):
             return self._folder(*path.split("/")[2:])
         if path.startswith("/messages/"):

@@ -124,6 +124,12 @@ def test_starting_over_for_one_folder_keeps_the_links_of_the_others(box):
     assert "/me/mailFolders/IN/messages?" in asked.path
 
 
+def test_a_folder_that_has_gone_before_it_was_listed_expires_the_cursor(box):
+    with pytest.raises(CursorExpired) as caught:
+        list(box.client.since(NOW - timedelta(days=1), ["WENT"]))
+    assert caught.value.places == ()
+
+
 @pytest.mark.parametrize(
     ("old", "places"), [("IN SENT JUNK", ["GLOBEX"]), ("", []), ("IN SENT JUNK", [])]
 )
