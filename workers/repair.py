@@ -12,10 +12,10 @@ from crm.store.outcomes import Run
 from crm.store.owed import Owed
 from infra.metrics import counter
 from providers.client import CursorExpired, Item, MailClient
+from workers.following import followed
 from workers.runtime import Runtime
 from workers.settling import Settling
 from workers.times import OVERLAP, after_failure
-from workers.following import followed
 
 log = structlog.get_logger(__name__)
 
