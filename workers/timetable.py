@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from crm.database import OperationalError
-from crm.store import journal, leases, mailboxes, outbox
+from crm.store import history, journal, leases, mailboxes, outbox
 from infra.blobs import Unavailable
 from infra.metrics import gauge
 from infra.redis_client import worker_client
@@ -33,6 +33,7 @@ TICK_SECONDS = 1.0
 LEADER = timedelta(seconds=10)
 MOST_DUE = 500  # a tick; the rest is due a second later
 RETENTION = timedelta(days=30)  # of journal rows and events; what is logged stays on its timeline
+HISTORY_KEPT = timedelta(days=400)  # of mailboxes: what was so a year ago is asked for
 RETENTION_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(days=1)
 SWEEP_ASKED = timedelta(minutes=10)
@@ -87,6 +88,7 @@ class Timetable:
             return
         with self._running.database.begin() as conn:
             forgotten = journal.forget(conn, now - RETENTION, FORGOTTEN_AT_ONCE)
+            history.forget(conn, now - HISTORY_KEPT)
             told = outbox.forget(conn, now - RETENTION, FORGOTTEN_AT_ONCE)
         self._forgot_at = now if max(forgotten, told) < FORGOTTEN_AT_ONCE else None
 

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import select, update
 
 from crm.database import Database
-from crm.store import journal, mailboxes, outbox
+from crm.history import What
+from crm.store import history, journal, mailboxes, outbox
 from crm.tables import Mailbox, OutboxEvent
 from infra import redis_server as servers
 from replylog.pretend import Pretend
@@ -21,7 +22,7 @@ from tests.faults.office import office as company
 from tests.sandbox_process import Sandbox
 from tests.workers.conftest import Office as SmallOffice
 from workers.queue import QUEUE_NAME, Queue
-from workers.timetable import LEADER, RETENTION, RETENTION_EVERY, Timetable
+from workers.timetable import HISTORY_KEPT, LEADER, RETENTION, RETENTION_EVERY, Timetable
 
 SECOND = timedelta(seconds=1)
 
@@ -230,3 +231,17 @@ def test_events_are_forgotten_after_a_month_where_nobody_wants_them_too(office: 
         timetable.tick()
         mine = OutboxEvent.account_id == office.account_id
         assert len(office.rows(select(OutboxEvent.id).where(mine))) == left
+
+
+def test_the_history_of_a_mailbox_is_kept_for_more_than_a_year(office: SmallOffice):
+    box = office.mailbox("ana@acme.test")
+    begun = office.clock
+    with office.database.begin() as conn:
+        history.note(conn, office.account_id, box, What.CURSOR_EXPIRED, begun, since="2026")
+    timetable = Timetable(office.runtime)
+    for passed, left in ((timedelta(days=366), 1), (HISTORY_KEPT, 0)):
+        office.clock = begun + passed + RETENTION_EVERY
+        timetable.tick()
+        with office.database.read() as conn:
+            found = history.listing(conn, office.account_id, box, 9).items
+        assert [each.what for each in found].count(What.CURSOR_EXPIRED) == left
