@@ -123,6 +123,11 @@ class MailClient(Protocol):
         only on the last one, earlier pages carry ''."""
         ...
 
+    def arrived(self, since: datetime, until: datetime) -> Iterator[int]:
+        """How many messages arrived in between, page by page, without reading anything of them: not
+        those that were sent or drafted, or lie in junk or trash. Times count to the second."""
+        ...
+
     def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
         """What was received from `since` until just before `until`, both whole seconds, page by
         page, over all places but junk and trash where the provider leaves those out."""

@@ -155,6 +155,10 @@ class MemoryClient:
             found = found[self.page_size :]
         yield Page(self._items(found), cursor)
 
+    def arrived(self, since: datetime, until: datetime) -> Iterator[int]:
+        for items in self.between(since, until):
+            yield sum(item.place is Place.FOLLOWED for item in items)
+
     def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
         self.mailbox.enter("between")
         with self.mailbox.lock:

@@ -30,6 +30,7 @@ from workers import consent
 from workers.caution import SOON, Caution
 from workers.files import Files
 from workers.following import stray
+from workers.gaps import Gaps
 from workers.labels import ensure_label
 from workers.queue import QueueDown
 from workers.repair import Repair
@@ -168,6 +169,8 @@ class Running:
     def _run(self, client: MailClient) -> datetime | None:
         consent.check(self.runtime, self.mailbox)
         complete = refresh(self.runtime, self.mailbox, self.token, client)
+        away = Gaps(self.runtime, self.held, client, self._step)
+        away.count()
         began = self.runtime.clock()
         settling = Settling(self.runtime, self.held, client, self.caution)
         repair = Repair(self.runtime, self.held, client, self._step)
@@ -184,8 +187,9 @@ class Running:
         held, go_on = self.held, self._go_on
         files_at = Files(self.runtime, held, client, go_on, self.caution, self._give_way).read_due()
         ensure_label(self.runtime, self.mailbox, client)
+        more = away.read(settling)
         self.caution.end()
-        return self._next_wake(found, files_at, repair.pause)
+        return self.runtime.clock() if more else self._next_wake(found, files_at, repair.pause)
 
     def _changes(
         self, client: MailClient, settling: Settling, repair: Repair, news: set[str]

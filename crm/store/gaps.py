@@ -12,6 +12,8 @@ from crm.model import GapState, VerdictKind
 from crm.store import again, history, sql
 from crm.tables import ConnectedPeriod, Gap, JournalRow
 
+DISCONNECTED = "disconnected"  # the rule
+MOST_COUNTED = 5_000  # messages; beyond, there are "more than" so many
 MOST_ATTEMPTS = 5  # to count; then its owner decides without the number
 _SHOWN = (GapState.COUNTING, GapState.OPEN, GapState.READING)
 
@@ -117,25 +119,29 @@ def leave(conn: Connection, account_id: int, gap_id: int, now: datetime) -> None
 
 
 def judged(
-    conn: Connection, account_id: int, row: GapRow, message_ids: Collection[str]
+    conn: Connection, account_id: int, mailbox_id: int, message_ids: Collection[str]
 ) -> set[str]:
-    """Which of these messages (provider ids) have been judged since the gap was to be read."""
+    """Which of these messages (provider ids) need not be judged again: another rule than that of the
+    gap decided about them."""
     found: set[str] = set()
     for some in sql.chunks(sorted(message_ids)):
         query = select(JournalRow.provider_id).where(
             JournalRow.account_id == account_id,
-            JournalRow.mailbox_id == row.mailbox_id,
+            JournalRow.mailbox_id == mailbox_id,
             JournalRow.provider_id.in_(some),
-            JournalRow.decided_at >= (row.chosen_at or row.until),
+            JournalRow.rule != DISCONNECTED,
         )
         found.update(conn.scalars(query))
     return found
 
 
 def read_up_to(
-    conn: Connection, account_id: int, row: GapRow, up_to: datetime, found: int, now: datetime
+    conn: Connection, account_id: int, gap_id: int, up_to: datetime, found: int, now: datetime
 ) -> None:
     """All that was received before `up_to` is judged; `found` more messages were looked at."""
+    row = _one(conn, account_id, gap_id)
+    if row is None:
+        return
     logged = conn.scalar(
         select(func.count()).where(
             JournalRow.account_id == account_id,

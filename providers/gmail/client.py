@@ -23,6 +23,7 @@ from providers.tokens import TokenSource
 
 PAGE_SIZE = 500  # records or messages a page; Gmail's most
 RECORDS = 25  # of them make a page of ours
+ARRIVED = "-in:sent -in:drafts -in:spam -in:trash"  # what is counted as arrived
 BATCH_SIZE = 10  # more at once is answered with 429 even on an idle mailbox
 NAMES_KEPT = timedelta(hours=1)  # display names of labels may be this old
 
@@ -99,12 +100,20 @@ class GmailClient:
             if not token:
                 return
 
+    def arrived(self, since: datetime, until: datetime) -> Iterator[int]:
+        for found in self._received(since, until, ARRIVED):
+            yield len(found)
+
     def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
-        query, token = f"after:{int(since.timestamp()) - 1} before:{int(until.timestamp())}", ""
-        while True:
-            answer = self._run(self._api.search(query, token, self._page_size))
-            found = answer.get("messages", ())
+        for found in self._received(since, until):
             yield tuple(Item(Ref(one["id"], one.get("threadId", ""))) for one in found)
+
+    def _received(self, since: datetime, until: datetime, which: str = "") -> Iterator[list[Any]]:
+        query = f"after:{int(since.timestamp()) - 1} before:{int(until.timestamp())} {which}"
+        token = ""
+        while True:
+            answer = self._run(self._api.search(query.strip(), token, self._page_size))
+            yield answer.get("messages", [])
             token = answer.get("nextPageToken", "")
             if not token:
                 return

@@ -100,6 +100,9 @@ class GraphClient:
     def since(self, when: datetime, places: Sequence[str] = ()) -> Iterator[Page]:
         return self._listing.since(when, places)
 
+    def arrived(self, since: datetime, until: datetime) -> Iterator[int]:
+        return self._listing.arrived(since, until)
+
     def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
         return self._listing.between(since, until)
 

@@ -117,6 +117,16 @@ class Listing:
                 firsts.insert(0, self._linked(self._transport.checked(link)))
             yield Page(tuple(self._listed(answer)), "" if firsts else cursor)
 
+    def arrived(self, since: datetime, until: datetime) -> Iterator[int]:
+        """How many messages of followed folders each page of a listing of ids alone has."""
+        info: RequestInformation | None = self._requests.arrived(since, until)
+        while info is not None:
+            answer = self._transport.ask(info, About.MAILBOX)
+            places = (self._folders.place(raw["parentFolderId"]) for raw in answer.get("value", ()))
+            yield sum(place is Place.FOLLOWED for place in places)
+            link = answer.get(NEXT)
+            info = follow_link(self._transport.checked(link)) if link else None
+
     def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
         """Whole mailbox, oldest first."""
         info: RequestInformation | None = self._requests.received(since, until=until)

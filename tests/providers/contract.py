@@ -27,6 +27,7 @@ from providers.client import (
 )
 from tests.providers import mail
 from tests.providers.contract_files import FileClauses, files_of, read_whole
+from tests.providers.contract_gaps import GapClauses
 
 
 class Rig(Protocol):
@@ -71,7 +72,7 @@ class Rig(Protocol):
         """The owner takes the consent back: no access token works, none can be had."""
 
 
-class Contract(FileClauses):
+class Contract(FileClauses, GapClauses):
     """Clauses. The class attributes say where a provider is known to differ, and why."""
 
     expired_cursors: ClassVar[bool] = True  # False: its cursors never get too old
@@ -184,9 +185,7 @@ class Contract(FileClauses):
         when = received(rig, sent)
         assert ids(list_since(rig, when - timedelta(hours=1))[0]) == [sent]
 
-    def test_between_lists_what_was_received_from_then_until_just_before_then(
-        self, rig: Rig
-    ) -> None:
+    def test_between_lists_what_was_received_until_just_before_then(self, rig: Rig) -> None:
         sent = [rig.deliver(mail.numbered(n)) for n in range(5)]
         second = received(rig, sent[0]).replace(microsecond=0)
         hour = timedelta(hours=1)
