@@ -39,7 +39,8 @@ mutants: setup-test ## change the rules in small ways and ask whether a test see
 	$(PYTHON_IN) -m mutmut run --max-children $(or $(PROCESSES),2)
 	$(PYTHON_IN) -m mutmut results
 
-docs: setup-test ## write the tables of settings and causes and .env.example anew
+docs: setup-test ## write the tables of settings and causes, .env.example and the runbook anew
+	$(PYTHON_IN) -m web.runbook
 	$(PYTHON_IN) -m infra.settings_table
 	$(PYTHON_IN) -m providers.causes_table
 

@@ -108,6 +108,8 @@ class Mailbox(Owned, Base):
         Index("ix_mailbox_wake_at", "wake_at"),
         Index("ix_mailbox_renew_at", "renew_at"),
         Index("ix_mailbox_blocked_until", "blocked_until"),
+        Index("ix_mailbox_status_cause", "status", "cause"),
+        Index("ix_mailbox_status_settled_at", "status", "settled_at"),
         Index("ix_mailbox_address", "address"),
         Index("ix_mailbox_mx_due_at", "mx_due_at"),
         Index("ix_mailbox_audit_due_at", "audit_due_at"),
@@ -338,6 +340,7 @@ class PendingMessage(Owned, Base):
     __table_args__ = (
         UniqueConstraint("mailbox_id", "provider_id"),
         Index("ix_pending_mailbox_id_next_at", "mailbox_id", "next_at"),
+        Index("ix_pending_next_at", "next_at"),
     )
     mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailbox.id", ondelete="CASCADE"))
     provider_id: Mapped[str] = mapped_column(Key)

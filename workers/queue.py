@@ -270,6 +270,19 @@ class Queue:
         seconds = DIRECTORY_SECONDS if known else UNKNOWN_SECONDS
         self._ask(self._redis.set, f"replylog:subscription:{id}", value, ex=seconds)
 
+    def jobs(self) -> int:
+        """How many drain jobs wait for a worker."""
+        return int(self._ask(self._redis.llen, f"rq:queue:{QUEUE_NAME}"))
+
+    def workers(self) -> int:
+        """How many workers are alive: one that was killed is in RQ's set, but its own key ends."""
+        names = [name for name in self._ask(self._redis.smembers, "rq:workers") if name]
+        return int(self._ask(self._redis.exists, *names)) if names else 0
+
+    def memory(self) -> int:
+        """Bytes that Redis holds."""
+        return int(self._ask(self._redis.info, "memory")["used_memory"])
+
     def ping(self) -> None:
         self._ask(self._redis.ping)
 

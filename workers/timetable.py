@@ -19,6 +19,7 @@ from infra.blobs import Unavailable
 from infra.metrics import gauge
 from infra.redis_client import worker_client
 from infra.settings import Settings
+from workers.gauges import Gauges
 from workers.lapses import WatchGauges
 from workers.moved import Moved
 from workers.queue import QueueDown
@@ -51,6 +52,7 @@ class Timetable:
         self._sweeping: Iterator[int] = iter(())
         self._moved = Moved(running)
         self._watches = WatchGauges(running)
+        self._gauges = Gauges(running)
 
     def tick(self) -> bool:
         """Ring what is due now; False where another process leads."""
@@ -65,6 +67,7 @@ class Timetable:
             self._running.queue.wake(*(mailbox_id for _, mailbox_id in due))
         self._running.queue.nudge()
         self._watches.count_due(now)
+        self._gauges.set_due(now)
         self._forget(now)
         self._sweep(now)
         self._moved.check_due()

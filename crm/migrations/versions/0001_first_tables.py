@@ -272,6 +272,8 @@ def upgrade() -> None:
         batch_op.create_index('ix_mailbox_moved_to', ['moved_to'], unique=False, postgresql_where=sa.text("moved_to <> ''"), sqlite_where=sa.text("moved_to <> ''"))
         batch_op.create_index('ix_mailbox_mx_due_at', ['mx_due_at'], unique=False)
         batch_op.create_index('ix_mailbox_renew_at', ['renew_at'], unique=False)
+        batch_op.create_index('ix_mailbox_status_cause', ['status', 'cause'], unique=False)
+        batch_op.create_index('ix_mailbox_status_settled_at', ['status', 'settled_at'], unique=False)
         batch_op.create_index('ix_mailbox_subject', ['subject'], unique=False)
         batch_op.create_index('ix_mailbox_token_hash', ['token_hash'], unique=False)
         batch_op.create_index('ix_mailbox_token_prefix', ['token_prefix'], unique=False)
@@ -471,6 +473,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('pending', schema=None) as batch_op:
         batch_op.create_index('ix_pending_mailbox_id_next_at', ['mailbox_id', 'next_at'], unique=False)
+        batch_op.create_index('ix_pending_next_at', ['next_at'], unique=False)
 
     op.create_table('watch',
     sa.Column('mailbox_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -739,6 +742,7 @@ def downgrade() -> None:
 
     op.drop_table('watch')
     with op.batch_alter_table('pending', schema=None) as batch_op:
+        batch_op.drop_index('ix_pending_next_at')
         batch_op.drop_index('ix_pending_mailbox_id_next_at')
 
     op.drop_table('pending')
@@ -784,6 +788,8 @@ def downgrade() -> None:
         batch_op.drop_index('ix_mailbox_token_prefix')
         batch_op.drop_index('ix_mailbox_token_hash')
         batch_op.drop_index('ix_mailbox_subject')
+        batch_op.drop_index('ix_mailbox_status_settled_at')
+        batch_op.drop_index('ix_mailbox_status_cause')
         batch_op.drop_index('ix_mailbox_renew_at')
         batch_op.drop_index('ix_mailbox_mx_due_at')
         batch_op.drop_index('ix_mailbox_moved_to', postgresql_where=sa.text("moved_to <> ''"), sqlite_where=sa.text("moved_to <> ''"))
