@@ -122,7 +122,7 @@ _WATCH_ENDED = {
 
 def _remade(facts: Facts) -> str:
     how = _WATCH_ENDED.get(facts["why"], "was missing")
-    most = "up to " if facts["why"] == "removed" else ""
+    most = {"removed": "up to ", "silent": "at least "}.get(facts["why"], "")
     return (
         f"New mail had not been announced to us for {most}{span(facts['seconds'])}, because the "
         f"subscription for it {how}. It is there again. Mail was looked for all the same."

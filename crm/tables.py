@@ -230,7 +230,7 @@ class Watch(Owned, Base):
     secret_digest: Mapped[str] = mapped_column(default="")  # SHA-256 hex of clientState
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime]
-    silent_since: Mapped[datetime | None]  # news came from then on that nothing announced
+    silent_since: Mapped[datetime | None]  # then news was found that nothing had announced
     silent: Mapped[bool] = mapped_column(
         server_default=text("false")
     )  # sure of it: to be made anew

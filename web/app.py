@@ -75,6 +75,7 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (  # path, endpoint
     ("/mailboxes/<int:mailbox_id>/reconnect/start", "reconnect_start", connect.start_again, GET),
     ("/mailboxes/<int:mailbox_id>/stays", "stays", connect.stays, POST),
     ("/mailboxes/<int:mailbox_id>/sync", "sync_now", mailboxes.sync_now, POST),
+    ("/mailboxes/<int:mailbox_id>/rules", "read_rules", mailboxes.read_rules, POST),
     ("/mailboxes/<int:mailbox_id>/disconnect", "disconnect", mailboxes.ask_disconnect, GET),
     ("/mailboxes/<int:mailbox_id>/disconnect", "disconnect_now", mailboxes.disconnect, POST),
     ("/mailboxes/<int:mailbox_id>/journal", "journal", journal.of_mailbox, GET),

@@ -16,6 +16,9 @@ from web import live
 from web.connect import NAMES, owned_mailbox
 from web.parts import Parts, parts
 from web.people import me
+from workers.queue import Ask
+
+RULED = frozenset({"graph"})  # whose rules put mail into folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,16 @@ class Card:
     given_up: int
     folders: tuple[Folder, ...]
     renews_at: datetime | None
+    unwatched: causes.Cause | None  # why its provider announces nothing
+
+    @property
+    def has_rules(self) -> bool:
+        return self.mailbox.provider in RULED
 
     @property
     def version(self) -> tuple[object, ...]:
         box = self.mailbox
-        shown = (self.state, self.today, self.folders, self.renews_at)
+        shown = (self.state, self.today, self.folders, self.renews_at, box.watch_problem)
         return (box.id, box.last_synced_at, box.label_problem, box.moved_to, *shown)
 
 
@@ -55,6 +63,19 @@ def sync_now(mailbox_id: int) -> AnyResponse:
         abort(409)
     parts().queue.wake(mailbox.id)
     flash(f"{mailbox.address} is being looked at. New replies appear within seconds.")
+    return redirect(url_for("mailboxes"))
+
+
+def read_rules(mailbox_id: int) -> AnyResponse:
+    """Have folders, inbox rules and watches looked at now; the card and the history show the rest."""
+    mailbox = owned_mailbox(mailbox_id)
+    if mailbox.status is not MailboxStatus.CONNECTED or mailbox.provider not in RULED:
+        abort(409)
+    parts().queue.rewatch(mailbox.id, Ask.PERSON)
+    flash(
+        f"The rules of {mailbox.address} are being read again. Within seconds “Followed” shows what "
+        "they fill; its history says what changed."
+    )
     return redirect(url_for("mailboxes"))
 
 
@@ -130,6 +151,7 @@ def _cards() -> list[Card]:
                 given_up=given_up.get(each.id, 0),
                 folders=folders[each.id],
                 renews_at=_renews_at(each, watches[each.id]),
+                unwatched=causes.explain(each.watch_problem) if each.watch_problem else None,
             )
         )
     return sorted(cards, key=lambda card: (bool(card.owner), card.mailbox.address))

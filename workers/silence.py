@@ -4,8 +4,8 @@ A run looks at what it found. A message that came since the last complete run be
 that is watched, must have been announced since then, or a moment before. Where it was not, the push
 may still be on its way: Graph takes up to three minutes, and ten more while it thinks that our
 endpoint is slow; Gmail drops pushes that follow each other within a second. So the first such case
-only makes the watch suspect. It is silent when, `LATE` after what the first case missed, there is
-news again and in all that time not one push came; any push in between clears it.
+only makes the watch suspect. It is silent when news comes `LATE` after that case was found, or
+later, and from the first case on not one push came; any push in between clears it.
 
 Who rang is known from Redis, where each push leaves its time in the ring's own round trip. What
 Redis does not know is unknown, never silent: a new mark is set there, and the suspicion is dropped.
@@ -74,7 +74,7 @@ def _doubt(
     sure = False
     with runtime.database.begin() as conn:
         for state in live:
-            since = _silent_since(state, pushed.get(state.resource), mailbox.settled_at)
+            since = _silent_since(state, pushed.get(state.resource), mailbox.settled_at, now)
             is_sure = since is not None and since == state.silent_since and _sure(state, mailbox)
             watching.suspect(conn, mailbox, state.resource, since, is_sure)
             sure |= is_sure
@@ -86,14 +86,14 @@ def _doubt(
 
 
 def _silent_since(
-    state: WatchState, pushed: datetime | None, settled_at: datetime | None
+    state: WatchState, pushed: datetime | None, settled_at: datetime | None, now: datetime
 ) -> datetime | None:
-    """Since when nothing was announced that should have been; None where that is not known."""
+    """When the first news was found that should have been announced; None where that is unknown."""
     if pushed is None or settled_at is None or state.made_at is None or state.made_at > settled_at:
         return None
     if state.silent_since is not None and pushed < state.silent_since:
         return state.silent_since
-    return settled_at
+    return now
 
 
 def _sure(state: WatchState, mailbox: Mailbox) -> bool:

@@ -31,8 +31,3 @@ def after_failed_runs(failed_for: timedelta) -> timedelta:
     """How long a mailbox rests whose runs have failed for so long: three seconds at first, then
     ever longer, up to what a quiet one rests."""
     return jitter(min(max(failed_for / 8, FIRST_WAIT), QUIET))
-
-
-def half_life(created: datetime, expires: datetime) -> datetime:
-    """When to renew something that lives from `created` to `expires`."""
-    return created + jitter((expires - created) / 2)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zlib import crc32
 
 import structlog
 
@@ -21,7 +22,7 @@ from workers import lapses
 from workers.following import follow
 from workers.queue import Ask, QueueDown, Subscription
 from workers.runtime import Runtime
-from workers.times import after_failure, half_life, jitter
+from workers.times import after_failure, jitter
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +31,10 @@ WATCH_FAILURES = counter(
 )
 
 FOLDERS_EVERY = timedelta(minutes=10)  # nothing announces a changed inbox rule
-LONGEST = timedelta(days=1)  # Gmail asks for a daily renewal, whatever the expiry says
+# Gmail asks for a daily renewal, whatever the expiry says; at Graph it shows what was removed.
+LONGEST = timedelta(days=1)
 AGAIN = timedelta(minutes=5)
+ENOUGH = timedelta(minutes=10)  # for which a renewal answers what Graph asks
 REFUSED_AGAIN = timedelta(hours=1)  # a person must mend something first
 
 Asked = Mapping[Ask, datetime]
@@ -90,7 +93,7 @@ class Keeping:
             stored = mailboxes.watches(conn, self.mailbox.account_id, self.mailbox.id)
         states: Sequence[WatchState] = stored
         resting = self.mailbox.watch_due_at
-        all_of = bool(self.asked.keys() - {Ask.STRANGER})
+        all_of = self._all_of(stored)
         if resting is None or resting <= now or all_of:
             resting = None
             if all_of or self.mailbox.watch_due_at or is_due(states, folders, now):
@@ -98,7 +101,16 @@ class Keeping:
         latest = now + jitter(FOLDERS_EVERY if folders else LONGEST)
         if resting is not None:  # what is old cannot be renewed before then
             return min(latest, resting)
-        return min([latest, *(half_life(each.made_at or now, each.expires_at) for each in states)])
+        return min([latest, *map(renewal, states)])
+
+    def _all_of(self, states: Sequence[WatchState]) -> bool:
+        """Whether all are asked for, old or not. Graph repeats that it wants to be authorised anew
+        until it is, once for each subscription, and is not to be asked twice within ten minutes."""
+        wanted = self.asked.keys() - {Ask.STRANGER}
+        if wanted != {Ask.REAUTHORIZE}:
+            return bool(wanted)
+        since = self.asked[Ask.REAUTHORIZE] - ENOUGH
+        return any(each.made_at is None or each.made_at <= since for each in states)
 
     def _renew(
         self, folders: Sequence[Folder], before: Sequence[WatchState]
@@ -187,12 +199,14 @@ def is_due(states: Sequence[WatchState], folders: Sequence[Folder], now: datetim
     wanted = watched(folders)
     if not states or (wanted and wanted != {state.resource for state in states}):
         return True
-    return any(state.silent or _old(state, now) for state in states)
+    return any(state.silent or renewal(state) <= now for state in states)
 
 
-def _old(state: WatchState, now: datetime) -> bool:
-    """`half_life` brings a run forward by up to a fifth; what is due then must count as old."""
+def renewal(state: WatchState) -> datetime:
+    """When to renew a watch: before half its life, at a moment of its own, so that watches that were
+    made together do not march in step."""
     if state.made_at is None:
-        return True
+        return state.expires_at
     life = min((state.expires_at - state.made_at) / 2, LONGEST)
-    return now >= state.made_at + life * 0.8
+    own = f"{state.provider_id} {state.resource} {state.made_at.timestamp()}"
+    return state.made_at + life * (0.8 + 0.2 * crc32(own.encode()) / 2**32)

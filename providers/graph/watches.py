@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from crm.model import Folder, WatchState
 from crm.times import utc
-from providers.client import Retry
+from providers.client import ProviderError, Retry
 from providers.graph.errors import About, Exists, NotThere
 from providers.graph.requests import Requests
 from providers.graph.transport import Json, Transport
@@ -36,30 +36,37 @@ class Watches:
         """One subscription for each of `folders` but junk; what else is in `have` is ended.
 
         Graph asks `public_url` for a proof while a subscription is made, so the web process must
-        be answering. A folder that vanished meanwhile is left out.
+        be answering. A folder that vanished meanwhile is left out. Making one comes last: it alone
+        needs room in the mailbox's quota. An error ends the work; its `have` says what there is.
         """
         wanted = {folder.id: folder for folder in folders if folder.reason != "junk"}
-        held = {state.resource: state for state in have if state.provider_id}
-        states = [self._one(folder, held.get(folder.id)) for folder in wanted.values()]
-        kept = [state for state in states if state is not None]
-        ids = {state.provider_id for state in kept}
-        self.unwatch([state for state in have if state.provider_id not in ids])
-        return kept
+        held = {
+            each.resource: each for each in have if each.provider_id and each.resource in wanted
+        }
+        there = dict(held)
+        try:
+            for state in held.values():
+                self._keep(there, state.resource, self._renew(state))
+            ids = {state.provider_id for state in held.values()}
+            self.unwatch([state for state in have if state.provider_id not in ids])
+            for folder in wanted.values():
+                if folder.id not in there:
+                    self._keep(there, folder.id, self._create(folder))
+        except ProviderError as error:
+            error.have = [there[folder] for folder in wanted if folder in there]
+            raise
+        return [there[folder] for folder in wanted if folder in there]
+
+    @staticmethod
+    def _keep(there: dict[str, WatchState], folder: str, state: WatchState | None) -> None:
+        there.pop(folder, None)
+        if state is not None:
+            there[folder] = state
 
     def unwatch(self, have: Sequence[WatchState]) -> None:
         for state in have:
             if state.provider_id:
                 self._delete(state.provider_id)
-
-    def _one(self, folder: Folder, held: WatchState | None) -> WatchState | None:
-        try:
-            if held is not None:
-                renewed = self._renew(held)
-                if renewed is not None:
-                    return renewed
-            return self._create(folder)
-        except NotThere:
-            return None
 
     def _renew(self, held: WatchState) -> WatchState | None:
         """`held` with a later end, which also re-authorises it; None where it is gone."""
@@ -70,14 +77,19 @@ class Watches:
             return None
         return WatchState(held.resource, held.provider_id, _expiry(answer))
 
-    def _create(self, folder: Folder) -> WatchState:
+    def _create(self, folder: Folder) -> WatchState | None:
+        """A new one; None where the folder is gone."""
         try:
             return self._post(folder)
+        except NotThere:
+            return None
         except Exists:
             # Its clientState is unknown, so what it sends could not be told from a forgery.
             self._delete_twins(folder)
         try:
             return self._post(folder)
+        except NotThere:
+            return None
         except Exists:
             raise Retry(None, "the subscription that was ended is still there") from None
 

@@ -11,6 +11,9 @@
 | POST google/token | address, scopes, client | access_token and refresh_token without a browser |
 | POST google/narrow | address, scopes | every consent of a person is for these scopes from now on |
 | POST google/limit | address, kind, seconds | refuse everything of a user; kinds: `sandbox.google.errors.LIMITS` |
+| POST google/silence | address | its watches stay alive and announce nothing; stop and watch heals it |
+| POST google/other-watch | address, topic | another installation of the project watches the mailbox |
+| GET google/watches | | address, topic and end of all live watches |
 | POST google/send-as | address, alias, name, accepted | |
 | POST google/draft | address, draft (absent: new), and as mail | the draft's id; once more = an autosave |
 | POST google/risc | endpoint, address, event, audience, issuer, jti, reason, token (a refresh token, named by `by`), forged | sends a security event token; the status |
@@ -146,6 +149,28 @@ def _limit(world: World, body: Body) -> object:
     return {"ok": True}
 
 
+def _silence(world: World, body: Body) -> object:
+    Google.of(world).silence(_box(world, body).address)
+    return {"ok": True}
+
+
+def _other_watch(world: World, body: Body) -> object:
+    google, box = Google.of(world), _box(world, body)
+    topic = str(body["topic"])
+    google.pubsub.put_topic(topic)
+    google.stop(box.address, topic.split("/")[1])
+    return google.watch(box, topic.split("/")[1], {"topicName": topic})
+
+
+def _watches(world: World, _body: Body) -> object:
+    google = Google.of(world)
+    return [
+        {"address": address, "topic": watch.topic, "expires": watch.expires_ms}
+        for (address, project), watch in google.watches.items()
+        if google.live_watch(address, project)
+    ]
+
+
 def _send_as(world: World, body: Body) -> object:
     alias = SendAs(
         str(body["alias"]).lower(),
@@ -217,6 +242,9 @@ def add_routes(world: World, routes: flask.Blueprint) -> None:
         "POST google/token": _token,
         "POST google/narrow": _narrow,
         "POST google/limit": _limit,
+        "POST google/silence": _silence,
+        "POST google/other-watch": _other_watch,
+        "GET google/watches": _watches,
         "POST google/send-as": _send_as,
         "POST google/draft": _draft,
         "POST google/risc": _risc,

@@ -53,6 +53,7 @@ class Watch:
     labels: frozenset[str]
     exclude: bool
     expires_ms: int
+    silent: bool = False  # never announces, and watching again does not help: only stop does
 
 
 @dataclass
@@ -124,8 +125,11 @@ class Google:
             raise invalid("Invalid value at 'label_ids'")
         ends = int((self.world.now() + WATCH_LIFE).timestamp() * 1000)
         chosen = frozenset(map(str, labels))
-        self.watches[box.address, project] = Watch(topic, chosen, behaviour == "exclude", ends)
-        self._notify(box, topic)
+        silent = old is not None and old.silent
+        new = Watch(topic, chosen, behaviour == "exclude", ends, silent)
+        self.watches[box.address, project] = new
+        if not silent:
+            self._notify(box, topic)
         return {"historyId": str(box.history.current), "expiration": str(ends)}
 
     def live_watch(self, address: str, project: str) -> Watch | None:
@@ -135,6 +139,11 @@ class Google:
 
     def stop(self, address: str, project: str) -> None:
         self.watches.pop((address, project), None)
+
+    def silence(self, address: str) -> None:
+        """The watches there are now announce nothing any more, though they are alive."""
+        for key, watch in self.watches.items():
+            watch.silent |= key[0] == address
 
     def end_watches(self, address: str) -> None:
         for one in [key for key in self.watches if key[0] == address]:
@@ -147,7 +156,7 @@ class Google:
         seen = set(labels)
         for address, project in [key for key in self.watches if key[0] == box.address]:
             watch = self.live_watch(address, project)
-            if watch is None or not _wanted(watch, seen):
+            if watch is None or watch.silent or not _wanted(watch, seen):
                 continue
             now = self.world.now().timestamp()
             interval = float(str(self.world.switches["gmail.push_interval"]))

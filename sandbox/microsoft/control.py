@@ -11,6 +11,10 @@
 | POST microsoft/link | address, id, name, url | a cloud attachment |
 | POST microsoft/rename-folder | address, name, to | |
 | POST microsoft/delete-folder | address, name | goes under Deleted Items |
+| POST microsoft/move-folder | address, name, to | into another folder or place |
+| POST microsoft/delete-rule | address, name | |
+| POST microsoft/fill | address, folder, count, days (30) | that many messages received so long ago, told to nobody |
+| POST microsoft/silence | address | its subscriptions stay alive and tell of no mail any more |
 | POST microsoft/finish-scan | address | Dynamic Delivery puts the attachments in place |
 | POST microsoft/lifecycle | address, kind | reauthorizationRequired, subscriptionRemoved or missed |
 | POST microsoft/revoke-sessions | address | refreshing fails with AADSTS50173 |
@@ -19,6 +23,7 @@
 """
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -104,6 +109,27 @@ def _delete_folder(world: World, body: Body) -> object:
     return {"ok": True}
 
 
+def _move_folder(world: World, body: Body) -> object:
+    _box(world, body).move_folder(str(body["name"]), str(body["to"]))
+    return {"ok": True}
+
+
+def _delete_rule(world: World, body: Body) -> object:
+    _box(world, body).delete_rule(str(body["name"]))
+    return {"ok": True}
+
+
+def _fill(world: World, body: Body) -> object:
+    received = world.now() - timedelta(days=float(body.get("days", 30)))
+    _box(world, body).fill(str(body["folder"]), int(body["count"]), received)
+    return {"ok": True}
+
+
+def _silence(world: World, body: Body) -> object:
+    _box(world, body).silence()
+    return {"ok": True}
+
+
 def _finish_scan(world: World, body: Body) -> object:
     _box(world, body).finish_scan()
     return {"ok": True}
@@ -145,6 +171,10 @@ _ROUTES: dict[str, Callable[[World, Body], object]] = {
     "POST microsoft/link": _link,
     "POST microsoft/rename-folder": _rename_folder,
     "POST microsoft/delete-folder": _delete_folder,
+    "POST microsoft/move-folder": _move_folder,
+    "POST microsoft/delete-rule": _delete_rule,
+    "POST microsoft/fill": _fill,
+    "POST microsoft/silence": _silence,
     "POST microsoft/finish-scan": _finish_scan,
     "POST microsoft/lifecycle": _lifecycle,
     "POST microsoft/revoke-sessions": _revoke_sessions,

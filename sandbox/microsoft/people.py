@@ -12,6 +12,9 @@ delete, add_rule, cut. What Microsoft has beyond that, for the control API and t
     revoke_sessions()               refreshing fails with AADSTS50173
     expire_tokens()                 access tokens end now
     expire_delta()                  every deltaLink and nextLink given so far is too old
+    silence()                       the subscriptions there are tell of no mail any more
+    fill(name, count, received)     many old messages in a folder, told to nobody
+    delete_rule, move_folder        by name
     lifecycle(kind)                 "reauthorizationRequired", "subscriptionRemoved" or "missed"
     finish_scan()                   Dynamic Delivery puts the real attachments in place
     add_link(item_id, name, url)    a cloud attachment
@@ -289,6 +292,22 @@ class Mailbox:
 
     def expire_delta(self) -> None:
         self.links.expire()
+
+    def silence(self) -> None:
+        self.announcer.silence()
+
+    def fill(self, name: str, count: int, received: datetime) -> None:
+        """Many small messages at once into a folder of this name, received then, as if they had
+        always been there: nobody is told of them."""
+        folder = self._named(name, make=True)
+        self.store.fill(folder, count, received)
+
+    def move_folder(self, name: str, to: str) -> None:
+        """Into another folder, by name or place."""
+        self._named(name).parent = self._folder(to).id
+
+    def delete_rule(self, name: str) -> None:
+        self.rules.rules = [rule for rule in self.rules.rules if rule.name != name]
 
     def lifecycle(self, kind: str) -> None:
         self.announcer.lifecycle(kind)

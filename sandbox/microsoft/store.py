@@ -5,6 +5,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -26,6 +27,9 @@ WELL_KNOWN = {
     "archive": "Archive",
     "conversationhistory": "Conversation History",
 }
+FILLER = (
+    b"From: old@filler.test\r\nSubject: Old\r\nMessage-ID: <filler@filler.test>\r\n\r\nOld.\r\n"
+)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MALFORMED = "Id is malformed."
 _ID = re.compile(r"A[AQ][A-Za-z][A-Za-z0-9_-]{30,}={0,2}")
@@ -219,6 +223,16 @@ class Store:
         self._index(message)
         self._note("add", message)
         return message
+
+    def fill(self, folder: Folder, count: int, received: datetime) -> None:
+        """`count` messages that share their bytes, outside the log of changes."""
+        first = Stored(0, FILLER, folder.id, received, read=True)
+        first.parsed  # noqa: B018 - read once for all of them
+        for _ in range(count):
+            self._last += 1
+            message = copy(first)
+            message.number, message.conversation = self._last, f"filler {self._last}"
+            self.messages[message.number] = message
 
     def _conversation(self, message: Stored) -> str:
         """The same for answers; for equal subjects too where Exchange goes by the topic alone."""

@@ -41,6 +41,7 @@ class Subscription:
     keeps: Callable[[Json], bool]
     paused: bool = False  # waits for reauthorization: what changes meanwhile is never told
     tls: str = "v1_2"
+    silent: bool = False  # alive by every answer, and never tells of mail
 
     @property
     def same(self) -> tuple[str, str, frozenset[str]]:
@@ -286,10 +287,15 @@ class Announcer:
         """Tell every subscription that asked for it; called with the world's lock held."""
         for subscription in _live(self.service, self.mailbox.address):
             for kind in _kinds(event, subscription, self.mailbox.store):
-                if kind in subscription.kinds and not subscription.paused:
+                if kind in subscription.kinds and not (subscription.paused or subscription.silent):
                     self._send(
                         subscription, subscription.url, self._item(subscription, event, kind)
                     )
+
+    def silence(self) -> None:
+        """The subscriptions there are now tell of no mail any more; new ones do."""
+        for subscription in _live(self.service, self.mailbox.address):
+            subscription.silent = True
 
     def lifecycle(self, kind: str) -> None:
         """Send a lifecycle event to every subscription of the mailbox that has a URL for it."""

@@ -104,3 +104,33 @@ def test_all_can_be_ended_and_what_is_gone_is_no_error(box):
     client.unwatch(states)
     assert box.subscriptions == {}
     client.unwatch([*states, WatchState("IN", "", NOW)])
+
+
+def test_an_error_tells_which_watches_there_are_nevertheless(box):
+    client = box.client
+    first = client.watch(())
+    box.rules = [rule("r", moveToFolder="CUST")]
+    quota = Reply(403, {"error": {"code": "Forbidden"}})
+    answer = box.stub.script
+
+    def script(asked):
+        making = asked.method == "POST" and asked.path.endswith("/subscriptions")
+        return quota if making else answer(asked)
+
+    box.stub.script = script
+    with pytest.raises(Operator) as caught:
+        client.watch(first)
+    have = caught.value.have
+    assert [state.provider_id for state in have] == [state.provider_id for state in first]
+    assert {state.secret for state in have} == {""}
+
+
+def test_what_is_followed_no_more_makes_room_before_anything_is_made(box):
+    box.rules = [rule("r", moveToFolder="CUST")]
+    client = box.client
+    first = client.watch(())
+    box.rules = [rule("r", moveToFolder="GLOBEX")]
+    begin = len(box.asked("/subscriptions"))
+    client.watch(first)
+    methods = [one.method for one in box.asked("/subscriptions")[begin:]]
+    assert methods == ["PATCH", "PATCH", "DELETE", "POST"]
