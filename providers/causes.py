@@ -18,7 +18,7 @@ class Cause:
 OWNER_CAUSES: dict[str, Cause] = {}  # of Reconnect: told to the mailbox's owner
 OPERATOR_CAUSES: dict[str, Cause] = {}  # of Operator: told to who runs this installation
 
-_AGAIN = "Reconnect the mailbox."
+AGAIN = "Reconnect the mailbox."
 _ASK = "Ask your IT administrator, then reconnect the mailbox."
 _CREDENTIALS = "Check the client id and the client secret in the settings."
 
@@ -34,7 +34,7 @@ def explain(cause: str) -> Cause:
     return OWNER_CAUSES.get(cause) or OPERATOR_CAUSES.get(cause) or OWNER_CAUSES[REFUSED]
 
 
-def _owner(cause: str, sentence: str, action: str = _AGAIN, *, said: str) -> str:
+def _owner(cause: str, sentence: str, action: str = AGAIN, *, said: str) -> str:
     OWNER_CAUSES[cause] = Cause(cause, sentence, action, admin=action == _ASK, said=said)
     return cause
 

@@ -15,7 +15,6 @@ from werkzeug.wrappers import Response
 from crm.addresses import normalise
 from crm.model import MailboxKind, MailboxStatus
 from crm.store import mailboxes, moving
-from crm.store import settings as account_settings
 from crm.store.mailboxes import Mailbox, NewMailbox
 from infra.logs import get
 from infra.secrets import WrongKey
@@ -149,21 +148,6 @@ def agreed() -> str:
     return render_template("agreed.html", agreed="error" not in request.args)
 
 
-def done(mailbox_id: int) -> str:
-    """What is followed from now on, and why."""
-    mailbox = owned_mailbox(mailbox_id)
-    with parts().database.read() as conn:
-        folders = mailboxes.folders(conn, mailbox.account_id, mailbox.id)
-        settings = account_settings.settings_of(conn, mailbox.account_id)
-    return render_template(
-        "connected.html",
-        mailbox=mailbox,
-        folders=folders,
-        settings=settings,
-        typed=normalise(request.args.get("typed", "")),
-    )
-
-
 def owned_mailbox(mailbox_id: int) -> Mailbox:
     """The mailbox, when it is the signed-in person's own; else 404 or 403."""
     with parts().database.read() as conn:
@@ -257,7 +241,13 @@ def _connected(begun: Begun, grant: Grant) -> Answer:
     mailbox_id = _store(new)
     here.ring(mailbox_id)
     typed = begun.typed if begun.typed != address else None
-    return redirect(url_for("connected", mailbox_id=mailbox_id, typed=typed))
+    anew = 1 if known and known.provider == begun.provider and _is_new(known, grant) else None
+    return redirect(url_for("connected", mailbox_id=mailbox_id, typed=typed, anew=anew))
+
+
+def _is_new(known: Mailbox, grant: Grant) -> bool:
+    """Whether another account has the address now: it was deleted and made anew, or given on."""
+    return bool(known.subject and grant.subject) and known.subject != grant.subject
 
 
 def _hosted_elsewhere(provider: str, address: str, known: Mailbox | None) -> str:

@@ -12,8 +12,9 @@ from crm.store.mailboxes import Counts, Mailbox, NotConnected
 from infra.logs import get
 from providers import causes, oauth
 from providers.client import ProviderError
-from web import live
+from web import gaps, live
 from web.connect import NAMES, owned_mailbox
+from web.gaps import Gap
 from web.parts import Parts, parts
 from web.people import me
 from workers.queue import Ask
@@ -35,6 +36,8 @@ class Card:
     renews_at: datetime | None
     unwatched: causes.Cause | None  # why its provider announces nothing
 
+    gaps: tuple[Gap, ...]  # that wait for its owner's choice, or are being read
+
     @property
     def has_rules(self) -> bool:
         return self.mailbox.provider in RULED
@@ -42,7 +45,8 @@ class Card:
     @property
     def version(self) -> tuple[object, ...]:
         box = self.mailbox
-        shown = (self.state, self.today, self.folders, self.renews_at, box.watch_problem)
+        away = tuple(each.version for each in self.gaps)
+        shown = (self.state, self.today, self.folders, self.renews_at, box.watch_problem, away)
         return (box.id, box.last_synced_at, box.label_problem, box.moved_to, *shown)
 
 
@@ -136,6 +140,7 @@ def _cards() -> list[Card]:
         owners = {each.id: each.address for each in accounts.users(conn, account)}
         folders = {each.id: tuple(mailboxes.folders(conn, account, each.id)) for each in found}
         watches = {each.id: mailboxes.watches(conn, account, each.id) for each in found}
+        away = {each.id: tuple(gaps.of(conn, each)) for each in found}
     cards = []
     for each in found:
         state, mood = _state(each, now)
@@ -152,6 +157,7 @@ def _cards() -> list[Card]:
                 folders=folders[each.id],
                 renews_at=_renews_at(each, watches[each.id]),
                 unwatched=causes.explain(each.watch_problem) if each.watch_problem else None,
+                gaps=away[each.id] if me().owns(each) else (),
             )
         )
     return sorted(cards, key=lambda card: (bool(card.owner), card.mailbox.address))

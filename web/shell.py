@@ -39,6 +39,16 @@ class Stopped:
     mailbox: Mailbox
     cause: causes.Cause
 
+    @property
+    def plain(self) -> bool:
+        """Whether to reconnect is all that there is to do: the button says so."""
+        return self.cause.action == causes.AGAIN
+
+    @property
+    def kept(self) -> bool:
+        """Whether what arrives meanwhile is there to be read afterwards."""
+        return self.cause.id != causes.MAILBOX_GONE
+
 
 def register(app: Flask) -> None:
     app.context_processor(_every_page)
@@ -80,7 +90,7 @@ def _every_page() -> dict[str, Any]:
     return about | {
         "me": me(),
         "menu": _menu(),
-        "stopped": _stopped(),
+        **_stopped(),
         "webhooks_stopped": _webhooks_stopped(),
     }
 
@@ -94,14 +104,18 @@ def _menu() -> list[tuple[str, str, bool]]:
     return [(name, endpoint, path.startswith(start)) for name, endpoint, start in MENU]
 
 
-def _stopped() -> list[Stopped]:
+def _stopped() -> dict[str, list[Stopped]]:
+    """One's own mailboxes that need one, and for admins those of everybody else that stopped."""
     with parts().database.read() as conn:
         found = mailboxes.list_mailboxes(conn, me().account_id)
-    return [
-        Stopped(each, causes.explain(each.reason))
-        for each in found
-        if (each.status is MailboxStatus.RECONNECT or each.moved_to) and me().owns(each)
-    ]
+    stopped = [each for each in found if each.status is MailboxStatus.RECONNECT]
+    moving = [each for each in found if each.moved_to and each not in stopped]
+    own = [each for each in stopped + moving if me().owns(each)]
+    others = [each for each in stopped if me().is_admin and not me().owns(each)]
+    return {
+        "stopped": [Stopped(each, causes.explain(each.reason)) for each in own],
+        "colleagues_stopped": [Stopped(each, causes.explain(each.reason)) for each in others],
+    }
 
 
 def _webhooks_stopped() -> list[Endpoint]:

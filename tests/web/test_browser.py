@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from crm.store import never_log
+from crm.store import gaps, never_log
 from providers import causes
 from tests.web import story
 from tests.web.company import Company
@@ -106,6 +107,7 @@ def test_the_banner_of_a_stopped_mailbox_is_fit_for_everybody(
     told, live_company, at_desk, site, scheme
 ):
     live_company.stop("ana@acme.test", causes.ADMIN_BLOCKED)
+    live_company.stop("ben@acme.test", causes.REVOKED)
     at_desk.emulate_media(color_scheme=scheme)
     for width in (1280, 360):
         at_desk.set_viewport_size({"width": width, "height": 740})
@@ -113,8 +115,32 @@ def test_the_banner_of_a_stopped_mailbox_is_fit_for_everybody(
             at_desk.goto(site + path)
             at_desk.wait_for_timeout(300)
             expect(at_desk.get_by_label("A mailbox needs you")).to_be_visible()
+            expect(at_desk.get_by_label("Mailboxes of colleagues stopped")).to_be_visible()
             assert serious(at_desk) == []
             assert at_desk.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_choice_about_a_gap_is_fit_for_everybody_and_one_key_away(
+    told, live_company, at_desk, site
+):
+    with live_company.database.begin() as conn:
+        ana, account = live_company.boxes["ana@acme.test"].id, live_company.account
+        gaps.begin(conn, account, ana, live_company.now - timedelta(days=3), live_company.now)
+        [gap] = gaps.work(conn, account, ana)
+        gaps.counted(conn, account, gap.id, 214, done=True)
+    for path in ("/mailboxes", "/mailboxes/1/connected"):
+        for width in (1280, 360):
+            at_desk.set_viewport_size({"width": width, "height": 740})
+            at_desk.goto(site + path)
+            expect(at_desk.get_by_text("214 messages arrived meanwhile")).to_be_visible()
+            assert serious(at_desk) == []
+            assert at_desk.evaluate("document.documentElement.scrollWidth") <= width
+    at_desk.get_by_role("button", name="Read what arrived meanwhile").focus()
+    at_desk.keyboard.press("Enter")
+    expect(at_desk.get_by_text("is being read")).to_be_visible()
+    with live_company.database.begin() as conn:
+        gaps.read_up_to(conn, account, gap.id, gap.until, 214, live_company.now)
+    expect(at_desk.get_by_text("was read: 214 messages looked at")).to_be_visible()
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("x"), QueueDown("x")], ids=["500", "503"])
