@@ -204,7 +204,13 @@ ENTRIES: tuple[Entry, ...] = (
             "An audit that found missed messages logged them, too. If it finds some again and again, something does not "
             "announce or list them: `replylog mailbox audit ADDRESS` says which, and their place.",
         ),
-        (),
+        (
+            (
+                "replylog_cursors_expired_total",
+                "many at once: a provider lost its changes, or we were away",
+            ),
+            ("replylog_cursor_repairs_total", "fewer than expired ones: repairs do not end"),
+        ),
     ),
     Entry(
         "redis",

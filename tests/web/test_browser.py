@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from crm.store import gaps, never_log
+from crm.store import endpoints, gaps, never_log
 from providers import causes
 from tests.web import story
 from tests.web.company import Company
@@ -58,6 +58,10 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "settings-entry": lambda ids: f"/settings/never-log/own/{ids['globex']}",
     "not-found": lambda _: "/contacts/99999",
     "not-yours": lambda _: "/mailboxes/2/journal",
+    "webhooks": lambda _: "/settings/webhooks",
+    "webhook": lambda told: f"/settings/webhooks/{told['endpoint']}",
+    "operator": lambda _: "/operator",
+    "runbook": lambda _: "/operator/runbook",
     "not-connected": lambda _: "/connect/google/callback?state=x",
     "not-set-up": lambda _: "/connect/microsoft?address=ana@acme.test",
     "agreed": lambda _: "/connect/microsoft/callback?admin_consent=True",
@@ -84,7 +88,12 @@ def told(live_company: Company) -> dict[str, Any]:
     ana = live_company.world.users["ana@acme.test"]
     with live_company.database.begin() as conn:
         added = never_log.add(conn, live_company.account, ana, ["globex.test"], live_company.now)
-    return ids | {"globex": added.new[0].id}
+        endpoint = endpoints.add(
+            conn, live_company.account, "https://crm.test/hook", ["email.logged"],
+            live_company.secrets, live_company.now,
+        )  # fmt: skip
+        endpoints.send_test(conn, live_company.account, endpoint.id, live_company.now)
+    return ids | {"globex": added.new[0].id, "endpoint": endpoint.id}
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("narrow", "light"), ("wide", "dark")])

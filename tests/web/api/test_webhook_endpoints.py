@@ -1,6 +1,8 @@
 """Endpoints by the API: their life, their secrets, what became of events, sending again."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -160,3 +162,11 @@ def test_another_accounts_endpoint_is_not_there(company, program):
     program.post(f"{path}/test", 404)
     program.get(f"{path}/deliveries", 404)
     program.post(f"{path}/replay", 404)
+
+
+def test_the_document_on_webhooks_names_every_path(app):
+    text = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    document = app.test_client().get("/api/v1/openapi.json").get_json()
+    served = {re.sub(r"{\w+}", "{id}", path) for path in document["paths"] if "/webhook-" in path}
+    assert served == set(re.findall(r" (/api/v1/webhook-[^`?]+)", text)) - {""}
+    assert len(served) > 5
