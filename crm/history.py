@@ -125,8 +125,13 @@ def _remade(facts: Facts) -> str:
     most = {"removed": "up to ", "silent": "at least "}.get(facts["why"], "")
     return (
         f"New mail had not been announced to us for {most}{span(facts['seconds'])}, because the "
-        f"subscription for it {how}. It is there again. Mail was looked for all the same."
+        f"subscription for it {how}. It was made anew. Mail was looked for all the same."
     )
+
+
+def _refused(facts: Facts) -> str:
+    why = facts.get("sentence", "")
+    return f"{why} New mail is looked for every ten minutes until it is announced again.".strip()
 
 
 def _followed(facts: Facts) -> str:
@@ -197,9 +202,7 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
     ),
     What.AUDITED: _audited,
     What.WATCH_REMADE: _remade,
-    What.WATCH_REFUSED: lambda _: (
-        "The provider does not announce new mail of this mailbox. It is looked for every ten minutes."
-    ),
+    What.WATCH_REFUSED: _refused,
     What.FOLDER_FOLLOWED: _followed,
     What.FOLDER_DROPPED: _dropped,
     What.FOLDER_RENAMED: lambda facts: (

@@ -107,6 +107,7 @@ class Mailbox(Owned, Base):
         UniqueConstraint("account_id", "address"),
         Index("ix_mailbox_wake_at", "wake_at"),
         Index("ix_mailbox_renew_at", "renew_at"),
+        Index("ix_mailbox_unwatched_since", "unwatched_since"),
         Index("ix_mailbox_blocked_until", "blocked_until"),
         Index("ix_mailbox_status_cause", "status", "cause"),
         Index("ix_mailbox_status_settled_at", "status", "settled_at"),

@@ -251,6 +251,12 @@ PUSH_TOPIC = _operator(
     "Check the topic's name and project, and let gmail-api-push@system.gserviceaccount.com publish.",
     said="Google: 400, 403 or 404 when a watch is made",
 )
+PUSH_CLIENT = _operator(
+    "push-client",
+    "Another installation in the same Google project watches this mailbox.",
+    "Give each installation a Google project of its own.",
+    said="Google: only one push client is allowed, after a stop as well",
+)
 PUBLIC_URL = _operator(
     "public-url",
     "The provider cannot reach this installation's public address.",

@@ -60,6 +60,10 @@ ENTRIES: tuple[Entry, ...] = (
         (
             ("replylog_watches_expired", "more than 0 for half an hour: renewing fails"),
             ("replylog_watches_overdue", "the same, before they run out"),
+            (
+                "replylog_mailboxes_unwatched",
+                "providers make no watch, and say why on the mailbox's card",
+            ),
             ("replylog_watch_failures_total", "providers refuse to make or renew watches"),
             ("replylog_watch_refusals_total", "a cause that a person must mend"),
             ("replylog_watch_lapses_total", "times in which a mailbox had no live watch"),

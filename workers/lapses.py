@@ -34,6 +34,10 @@ OVERDUE = gauge(
     "replylog_watches_overdue",
     "Connected mailboxes whose watches and folders were due half an hour ago (at most 1,000)",
 )
+UNWATCHED = gauge(
+    "replylog_mailboxes_unwatched",
+    "Connected mailboxes without a watch that could not be had (at most 1,000)",
+)
 COUNTED_EVERY = timedelta(seconds=30)
 LATE = timedelta(minutes=30)  # a refresh that fails is due again after five
 MOST_COUNTED = 1000
@@ -137,3 +141,4 @@ class WatchGauges:
         with self._running.database.read() as conn:
             EXPIRED.set(watching.expired(conn, now, MOST_COUNTED))
             OVERDUE.set(watching.overdue(conn, now - LATE, MOST_COUNTED))
+            UNWATCHED.set(watching.unwatched(conn, MOST_COUNTED))

@@ -165,6 +165,14 @@ def overdue(conn: Connection, before: datetime, most: int) -> int:
     return _counted(conn, query, most)
 
 
+def unwatched(conn: Connection, most: int) -> int:
+    """How many connected mailboxes lack a watch that could not be had; `most` where more do."""
+    query = select(MailboxTable.id).where(
+        MailboxTable.unwatched_since.is_not(None), MailboxTable.status == MailboxStatus.CONNECTED
+    )
+    return _counted(conn, query, most)
+
+
 def _counted(conn: Connection, query: Select[int], most: int) -> int:
     some = query.limit(most).subquery()
     return (

@@ -190,7 +190,10 @@ class GmailClient:
             answer = self._run(request(), About.WATCH)
         except OtherClient:
             self._stop()
-            answer = self._run(request(), About.WATCH)
+            try:
+                answer = self._run(request(), About.WATCH)
+            except OtherClient:
+                raise Operator(causes.PUSH_CLIENT) from None
         expires = datetime.fromtimestamp(int(answer["expiration"]) / 1000, UTC)
         return (WatchState(WHOLE_MAILBOX, "", expires),)
 

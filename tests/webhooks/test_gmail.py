@@ -9,6 +9,7 @@ import pytest
 import responses
 from flask.testing import FlaskClient
 
+from crm.model import WHOLE_MAILBOX
 from tests.webhooks.conftest import AUDIENCE, CERTS_URL, Signer, envelope
 from workers.queue import Queue
 
@@ -26,6 +27,13 @@ def queue(redis: Any) -> Queue:
 def test_an_authentic_push_wakes_the_mailbox(push: Push, queue: Queue) -> None:
     assert push() == 204
     assert queue.claim() == 7
+
+
+def test_a_push_leaves_its_time_and_no_other_ring_does(push: Push, queue: Queue) -> None:
+    queue.wake(7)
+    assert queue.pushed(7, [WHOLE_MAILBOX]) == {}
+    push()
+    assert set(queue.pushed(7, [WHOLE_MAILBOX])) == {WHOLE_MAILBOX}
 
 
 def test_the_letter_case_of_the_address_does_not_matter(push: Push, queue: Queue) -> None:

@@ -1,6 +1,7 @@
 """The bell: rings coalesce, none is lost, and each is one round trip."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from workers.queue import (
     DRAIN,
     MAX_QUEUED_DRAINS,
     QUEUE_NAME,
+    Ask,
     Queue,
     QueueDown,
     Subscription,
@@ -117,6 +119,8 @@ def test_a_wake_is_one_round_trip(call: str, redis_server: Any, redis: Any) -> N
     trips = 0
     queue.wake(2 if call == "new" else 1)
     assert trips == 1
+    queue.announce([(3 if call == "new" else 1, "inbox"), (1, "sent")])
+    assert trips == 2, "the pushes' times go along"
     client.close()
 
 
@@ -134,6 +138,52 @@ def test_of_many_workers_each_mailbox_goes_to_one(queue: Queue) -> None:
     for thread in threads:
         thread.join()
     assert sorted(taken) == list(range(200))
+
+
+def test_pushes_ring_each_mailbox_once_and_leave_the_time_of_each_resource(redis: Any) -> None:
+    clock = [1_000.0]
+    queue = Queue(redis, lambda: clock[0])
+    assert queue.announce([(7, "inbox"), (7, "sent"), (8, "inbox")]) == 2
+    assert redis.llen(RQ_QUEUE) == 1
+    clock[0] = 1_060.5
+    assert queue.announce([(7, "inbox")]) == 0
+    pushed = queue.pushed(7, ["inbox", "sent", "other"])
+    assert {name: when.timestamp() for name, when in pushed.items()} == {
+        "inbox": 1_060.5,
+        "sent": 1_000.0,
+    }
+
+
+def test_what_is_expected_anew_counts_from_now_and_what_is_kept_from_before(redis: Any) -> None:
+    clock = [1_000.0]
+    queue = Queue(redis, lambda: clock[0])
+    queue.expect(7, ["a", "b"])
+    clock[0] = 2_000.0
+    queue.expect(7, ["a"], ["b", "c"])
+    times = {name: when.timestamp() for name, when in queue.pushed(7, ["a", "b", "c"]).items()}
+    assert times == {"a": 2_000.0, "b": 1_000.0, "c": 2_000.0}
+
+
+def test_why_a_look_was_asked_for_is_told_with_its_time(redis: Any) -> None:
+    clock = [1_000.0]
+    queue = Queue(redis, lambda: clock[0])
+    queue.rewatch(7, Ask.REMOVED)
+    queue.rewatch(8)
+    clock[0] = 1_100.0
+    queue.rewatch(7, Ask.REMOVED)
+    queue.rewatch(7, Ask.STRANGER)
+    taken = queue.take_rewatch(7)
+    assert {why: when.timestamp() for why, when in taken.items()} == {
+        Ask.REMOVED: 1_100.0,
+        Ask.STRANGER: 1_100.0,
+    }
+    queue.rewatch(7, Ask.REMOVED)
+    queue.keep_rewatch(7, {why: when - timedelta(hours=1) for why, when in taken.items()})
+    assert queue.take_rewatch(7) == {
+        Ask.REMOVED: taken[Ask.REMOVED],
+        Ask.STRANGER: taken[Ask.STRANGER] - timedelta(hours=1),
+    }
+    assert list(queue.take_rewatch(8)) == [Ask.PERSON]
 
 
 def test_a_look_at_the_watches_is_asked_for_once(queue: Queue) -> None:

@@ -46,12 +46,16 @@ def test_a_rule_that_is_added_is_followed_within_ten_minutes_and_told(box: Watch
     assert box.heard(), "its folder is announced"
 
 
+@pytest.mark.parametrize("hides", [True, False], ids=["a filter hides", "a filter shows"])
 def test_what_a_rule_moved_before_anybody_knew_of_it_is_found(
-    sqlite_url: str, redis: Any, secrets: Any, sandbox: Sandbox
+    hides: bool, sqlite_url: str, redis: Any, secrets: Any, sandbox: Sandbox
 ) -> None:
     database = Database(sqlite_url)
     with watched("graph", database, redis, secrets, sandbox) as box:
+        sandbox.post("/control/switches", **{"graph.delta_filter_hides_moved": hides})
         box.timetable(HOUR)
+        box.office.queue.rewatch(box.box)
+        box.sync()  # and not for eight minutes at least
         rule(box)
         box.forward(2 * MINUTE)
         moved = box.deliver()

@@ -132,17 +132,21 @@ def test_a_full_quota_is_told_once_asked_again_hourly_and_mail_is_read_meanwhile
     graph.sync()
     assert graph.row.watch_problem == "subscription-quota"
     asked = graph.counts()["graph.subscriptions.create"]
+    WatchGauges(graph.office.runtime).count_due(graph.office.clock)
+    assert metric("replylog_mailboxes_unwatched") == 1
     ref = graph.deliver()
     graph.timetable(5 * HOUR)
     assert ref in graph.seen
     assert graph.counts()["graph.subscriptions.create"] - asked <= 6
-    refused = "The provider does not announce new mail of this mailbox. It is looked for every ten minutes."
+    refused = "New mail is looked for every ten minutes until it is announced again."
     assert graph.told == [refused]
     after = metric("replylog_watch_refusals_total", provider="graph", cause="subscription-quota")
     assert after == before + 1
     graph.sandbox.post("/control/switches", **{"graph.subscription_quota": 1000})
     graph.timetable(HOUR + 10 * MINUTE)
     assert (graph.row.watch_problem, graph.row.unwatched_since) == ("", None)
+    WatchGauges(graph.office.runtime).count_due(graph.office.clock)
+    assert metric("replylog_mailboxes_unwatched") == 0
     assert len(graph.live) == len(graph.watches) == 2
     assert graph.told[1].startswith("New mail had not been announced to us for ")
     assert "was refused by the provider" in graph.told[1]
@@ -186,7 +190,7 @@ def test_subscriptions_that_a_changed_password_ended_are_made_anew_at_once(
     assert len(graph.live) == 2
     assert graph.told == [
         "New mail had not been announced to us for up to 3 minutes, because the subscription for it "
-        "had been ended by the provider. It is there again. Mail was looked for all the same."
+        "had been ended by the provider. It was made anew. Mail was looked for all the same."
     ]
 
 

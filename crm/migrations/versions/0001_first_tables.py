@@ -277,6 +277,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_mailbox_subject', ['subject'], unique=False)
         batch_op.create_index('ix_mailbox_token_hash', ['token_hash'], unique=False)
         batch_op.create_index('ix_mailbox_token_prefix', ['token_prefix'], unique=False)
+        batch_op.create_index('ix_mailbox_unwatched_since', ['unwatched_since'], unique=False)
         batch_op.create_index('ix_mailbox_wake_at', ['wake_at'], unique=False)
 
     op.create_table('merged_contact',
@@ -785,6 +786,7 @@ def downgrade() -> None:
     op.drop_table('merged_contact')
     with op.batch_alter_table('mailbox', schema=None) as batch_op:
         batch_op.drop_index('ix_mailbox_wake_at')
+        batch_op.drop_index('ix_mailbox_unwatched_since')
         batch_op.drop_index('ix_mailbox_token_prefix')
         batch_op.drop_index('ix_mailbox_token_hash')
         batch_op.drop_index('ix_mailbox_subject')
