@@ -10,6 +10,7 @@ from crm.contact_file import BadRow, FileRow
 from crm.database import alone
 from crm.store import again, sql
 from crm.store.context import contacts_of
+from crm.store.people import tell_created
 from crm.tables import Company, Contact, ContactAddress
 
 OF_TWO = "its addresses belong to different contacts"
@@ -131,6 +132,7 @@ def _add(
     statement = insert(Contact).returning(Contact.id, sort_by_parameter_order=True)
     for draft, made in zip(drafts, conn.execute(statement, rows).scalars(), strict=True):
         draft.id = made
+    tell_created(conn, account_id, [each.id for each in drafts if each.id is not None], now)
 
 
 def _change(

@@ -9,7 +9,7 @@ from crm.model import Address
 from crm.store import sql
 from crm.store.backfill import backfill
 from crm.store.context import contacts_of
-from crm.store.outbox import tell
+from crm.store.outbox import tell_all
 from crm.tables import Company, Contact, ContactAddress
 
 CREATED_TOPIC = "contact.created"
@@ -44,9 +44,16 @@ def insert_contact(conn: Connection, account_id: int, values: sql.Row, now: date
     """A new contact with these columns, and its event; gives its id."""
     row = {"account_id": account_id, **values, "created_at": now}
     contact_id: int = conn.execute(insert(Contact).values(row).returning(Contact.id)).scalar_one()
-    payload = {"contact_id": contact_id}
-    tell(conn, account_id, CREATED_TOPIC, f"{CREATED_TOPIC}:{contact_id}", payload, now)
+    tell_created(conn, account_id, [contact_id], now)
     return contact_id
+
+
+def tell_created(
+    conn: Connection, account_id: int, contact_ids: Collection[int], now: datetime
+) -> None:
+    """The events of new contacts: whoever inserts contacts calls this in the same transaction."""
+    events = {f"{CREATED_TOPIC}:{each}": {"contact_id": each} for each in contact_ids}
+    tell_all(conn, account_id, CREATED_TOPIC, events, now)
 
 
 def check(conn: Connection, account_id: int, contact_id: int) -> None:

@@ -1,0 +1,114 @@
+"""The outbox as a worker process has it: its own threads, over real HTTP, until it is asked to stop."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from infra import posting
+from tests.workers.outbox_desk import delivered, endpoint, tell
+from workers import outbox as work
+from workers.outbox import THREADS, Post
+
+
+@pytest.fixture
+def program():
+    """A program on this machine that verifies what it gets. `.url`, `.got`, `.secret`, `.told`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            server.got.append(Webhook(server.secret).verify(body, dict(self.headers)))
+            self.send_response(204)
+            self.end_headers()
+            server.told.set()
+
+        def log_message(self, *args):
+            """No line a request."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.got, server.secret, server.told = [], "", threading.Event()
+    server.url = f"http://127.0.0.1:{server.server_port}/hook"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def office(sqlite_office):
+    """Now is now: the receiver compares the time of a post with its own clock."""
+    from workers.runtime import utc_now
+
+    sqlite_office.clock = utc_now()
+    return sqlite_office
+
+
+def test_an_event_reaches_a_program_that_verifies_it(office, program, monkeypatch):
+    monkeypatch.setattr(work, "LOOK_SECONDS", 0.02)
+    added = endpoint(office, url=program.url)
+    program.secret = added.secret
+    running = replace(office.runtime, post=partial(posting.post, anywhere=True))
+    thread = threading.Thread(target=Post(running, office.stopping).keep)
+    thread.start()
+    tell(office, n=1)
+
+    assert program.told.wait(20)
+    office.stopping.set()
+    thread.join(20)
+
+    assert not thread.is_alive()
+    assert [each["data"] for each in program.got] == [{"n": 1}]
+    assert [each.state for each in delivered(office, added.id)] == ["delivered"]
+
+
+def test_slow_receivers_hold_the_outboxs_own_threads_and_no_other(office):
+    """As many slow endpoints as there are threads, and one more: it waits, and nobody else does."""
+    let_go, held = threading.Event(), []
+
+    def post(url, headers, body):
+        held.append(threading.current_thread().name)
+        assert let_go.wait(20)
+        return posting.Answer(200)
+
+    for number in range(THREADS + 1):
+        endpoint(office, url=f"https://slow{number}.test/")
+    tell(office)
+    running = replace(office.runtime, post=post)
+    mine = Post(running, office.stopping)
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="outbox") as pool:
+        begun = [mine.round(pool) for _ in range(3)]  # returns at once, each time
+        let_go.set()
+
+    assert not begun[-1]
+    assert len(held) == THREADS
+    assert all(name.startswith("outbox") for name in held)
+
+
+def test_an_outage_of_the_database_is_waited_out(office, program, monkeypatch):
+    monkeypatch.setattr(work, "LOOK_SECONDS", 0.02)
+    added = endpoint(office, url=program.url)
+    program.secret = added.secret
+    tell(office, n=1)
+    fails = [work.OperationalError("x", {}, Exception()), RuntimeError("x")]
+
+    def spread(running, real=work.spread):
+        if fails:
+            raise fails.pop()
+        return real(running)
+
+    monkeypatch.setattr(work, "spread", spread)
+    running = replace(office.runtime, post=partial(posting.post, anywhere=True))
+    thread = threading.Thread(target=Post(running, office.stopping).keep)
+    thread.start()
+    assert program.told.wait(20)
+    office.stopping.set()
+    thread.join(20)
+
+    assert fails == []
