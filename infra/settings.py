@@ -61,6 +61,14 @@ class Settings(BaseSettings):
     secret_keys: SecretKeys = Field(
         (), description="Fernet keys, comma separated: the first encrypts, all decrypt"
     )
+    smtp_url: Annotated[str, AfterValidator(values.smtp_url)] = Field(
+        "",
+        description="Mail server for notices to people: `smtp://user:password@host:587` (STARTTLS) "
+        "or `smtps://user:password@host`",
+    )
+    mail_from: Annotated[str, AfterValidator(values.sender)] = Field(
+        "", description="From whom notices come: an address, or `Name <address>`"
+    )
     files_url: Annotated[str, AfterValidator(values.files_url)] = Field(
         "", description="Where attachments are kept: `file:///folder` or `s3://bucket/prefix`"
     )
@@ -159,6 +167,9 @@ class Settings(BaseSettings):
             "Fernet keys are needed when PUBLIC_URL is not on this machine; "
             "`replylog key` makes one",
         )
+        by_mail = (self.smtp_url, self.mail_from)
+        for name, other in (("mail_from", "SMTP_URL"), ("smtp_url", "MAIL_FROM")):
+            yield name, any(by_mail) and not getattr(self, name), f"needed with {PREFIX}{other}"
         half = any(push) and not all(push)
         pushed = "Pub/Sub push needs both its audience and its service account"
         yield "google_pubsub_audience", half and not push[0], pushed

@@ -19,6 +19,7 @@ IN_WORDS = {  # defaults that depend on something
     "database_url": "SQLite file under `./var`",
     "redis_url": "the embedded Redis under `./var`",
     "secret_keys": "made on first start under `./var` for one machine, demanded otherwise",
+    "smtp_url": "none: no mail is sent",
     "files_url": "folder `files` under `./var`",
     "files_s3_endpoint": "Amazon's",
     "files_s3_region": "`us-east-1`",

@@ -156,6 +156,24 @@ def _resource(name: str, kind: str) -> str:
     return name
 
 
+def smtp_url(url: str) -> str:
+    expected = "smtp://user:password@host:587 or smtps://user:password@host"
+    if not url:
+        return url
+    parts = _split(url, expected)
+    if parts.scheme not in {"smtp", "smtps"} or parts.path.strip("/") or parts.query:
+        raise ValueError(f"expected {expected}")
+    return url.rstrip("/")
+
+
+def sender(text: str) -> str:
+    """An address, or a name with an address behind it."""
+    found = re.fullmatch(r"(?:[^<>@\r\n]*<([^<>]+)>|([^<>]+))", text.strip())
+    if text and not (found and _ADDRESS.fullmatch(found[1] or found[2])):
+        raise ValueError("expected an e-mail address, or Name <address>")
+    return text.strip()
+
+
 def mail_address(text: str) -> str:
     if text and not _ADDRESS.fullmatch(text):
         raise ValueError("expected an e-mail address")

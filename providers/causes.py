@@ -29,6 +29,13 @@ def after_event(cause: str, event: str) -> str:
     return _AFTER_EVENT.get(event, cause) if cause == REVOKED else cause
 
 
+def promise(cause: Cause) -> str:
+    """What a person whose mailbox stopped may count on, truthfully."""
+    if cause.id == MAILBOX_GONE:
+        return "What was logged stays."
+    return "Nothing is lost so far as you reconnect: what arrives meanwhile can be read then."
+
+
 def explain(cause: str) -> Cause:
     """The words for a cause; those of `refused` for one that has none."""
     return OWNER_CAUSES.get(cause) or OPERATOR_CAUSES.get(cause) or OWNER_CAUSES[REFUSED]

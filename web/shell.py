@@ -45,9 +45,8 @@ class Stopped:
         return self.cause.action == causes.AGAIN
 
     @property
-    def kept(self) -> bool:
-        """Whether what arrives meanwhile is there to be read afterwards."""
-        return self.cause.id != causes.MAILBOX_GONE
+    def promise(self) -> str:
+        return causes.promise(self.cause)
 
 
 def register(app: Flask) -> None:

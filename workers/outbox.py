@@ -10,21 +10,21 @@ A new kind of receiver is one more `Destination`.
 import random
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
 import structlog
 
-from crm.database import Connection, OperationalError
+from crm.database import OperationalError
 from crm.store import deliveries, outbox
 from crm.store.deliveries import Due
 from crm.store.outbox import Event
 from crm.topics import again_after
 from infra.metrics import counter
-from workers import webhooks
+from workers import notices, webhooks
+from workers.destination import Destination, NotDelivered
 from workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -41,26 +41,7 @@ SPREAD_AT_ONCE = 200  # events a transaction
 TRY = timedelta(seconds=60)  # longer than any try takes: then another worker may
 
 
-class NotDelivered(Exception):
-    """The receiver does not have it; it is tried again. `error` is a class, never a text."""
-
-    def __init__(self, error: str) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """A kind of receiver. `targets` says who of an account is told of which events, as pairs of
-    event id and an id of its own; it may be asked twice. `send` brings one event to one of them, or
-    raises NotDelivered; it may happen twice."""
-
-    name: str
-    targets: Callable[[Connection, int, Sequence[Event]], Iterable[tuple[int, int]]]
-    send: Callable[[Runtime, Due], None]
-
-
-DESTINATIONS: tuple[Destination, ...] = ()  # beside webhooks, which have queues of their own
+DESTINATIONS: tuple[Destination, ...] = (notices.MAIL,)  # beside webhooks, which have own queues
 
 
 def spread(running: Runtime) -> int:
@@ -76,7 +57,7 @@ def spread(running: Runtime) -> int:
             by_account[event.account_id].append(event)
         for account_id, some in by_account.items():
             webhooks.address(conn, account_id, some, now)
-            for each in DESTINATIONS:
+            for each in (one for one in DESTINATIONS if one.there(running)):
                 pairs = each.targets(conn, account_id, some)
                 deliveries.add(conn, account_id, each.name, pairs, now)
     return len(events)

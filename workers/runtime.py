@@ -14,6 +14,7 @@ from crm.store import mailboxes
 from crm.store.mailboxes import Mailbox
 from infra import posting
 from infra.blobs import Blobs
+from infra.mailer import Mailer
 from infra.posting import Answer
 from infra.secrets import Secrets
 from infra.settings import Settings
@@ -42,6 +43,7 @@ class Runtime:
     clock: Callable[[], datetime] = utc_now
     host_of: Callable[[str], Host] = lambda _address: Host.UNKNOWN  # who hosts an address's mail
     post: Callable[[str, Mapping[str, str], bytes], Answer] = posting.post
+    mailer: Mailer | None = None  # None: no mail is sent
     renew: Callable[[Mailbox], object] = lambda _mailbox: None  # a mailbox's token, at its provider
 
 
@@ -60,11 +62,19 @@ def runtime(settings: Settings, redis: Redis) -> Iterator[Runtime]:
             Blobs(settings),
             host_of=partial(host_of, settings=settings),
             post=partial(posting.post, anywhere=settings.posts_anywhere),
+            mailer=mailer_of(settings),
             renew=lambda mailbox: source(mailbox).token(fresh=True),
         )
     finally:
         database.close()
         redis.close()
+
+
+def mailer_of(settings: Settings) -> Mailer | None:
+    """What sends mail to people; None where no SMTP server is set."""
+    if not settings.smtp_url:
+        return None
+    return Mailer(settings.smtp_url, settings.mail_from, settings.public_url)
 
 
 def token_source(
