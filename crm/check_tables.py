@@ -27,7 +27,10 @@ class Audit(Owned, Base):
     `until`. Of the messages numbers alone are kept."""
 
     __tablename__ = "audit"
-    __table_args__ = (Index("ix_audit_mailbox_id_began_at", "mailbox_id", "began_at"),)
+    __table_args__ = (
+        Index("ix_audit_mailbox_id_began_at", "mailbox_id", "began_at"),
+        Index("ix_audit_ended_at", "ended_at"),
+    )
     mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailbox.id", ondelete="CASCADE"))
     asked: Mapped[str]  # "night" or "person"
     began_at: Mapped[datetime]
@@ -40,6 +43,6 @@ class Audit(Owned, Base):
     looked: Mapped[int] = mapped_column(default=0)
     missed: Mapped[int] = mapped_column(default=0)
     logged: Mapped[int] = mapped_column(default=0)
-    left: Mapped[int] = mapped_column(default=0)  # not in the journal, and rightly so
+    left_out: Mapped[int] = mapped_column(default=0)  # not in the journal, and rightly so
     reasons: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # of the missed: numbers
     given_up: Mapped[bool] = mapped_column(default=False)

@@ -206,9 +206,23 @@ ENTRIES: tuple[Entry, ...] = (
         (
             "A few repairs are usual: providers forget. Nothing is missing after one.",
             "An audit that found missed messages logged them, too. If it finds some again and again, something does not "
-            "announce or list them: `replylog mailbox audit ADDRESS` says which, and their place.",
+            "announce or list them: `replylog mailbox audit ADDRESS` says how many, and why as far as it can tell.",
         ),
         (
+            (
+                "replylog_repaired_messages_total",
+                "any growth: a reply was missed at first; its reason says where to look",
+            ),
+            (
+                "replylog_missed_pushes_total",
+                "mail that only the ten-minute look found: pushes do not arrive",
+            ),
+            ("replylog_audits_total", "no growth in a day, or `given-up`: audits cannot be made"),
+            (
+                "replylog_last_audit_age_seconds",
+                "more than a day: no mailbox was audited last night",
+            ),
+            ("replylog_audits_overdue_seconds", "more than some hours: audits do not keep up"),
             (
                 "replylog_cursors_expired_total",
                 "many at once: a provider lost its changes, or we were away",

@@ -7,7 +7,7 @@ died is rung again by the timetable.
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +27,7 @@ from providers.client import (
     Retry,
 )
 from workers import consent
+from workers.audit import audit, count_unannounced
 from workers.caution import SOON, Caution
 from workers.files import Files
 from workers.following import stray
@@ -187,9 +188,13 @@ class Running:
         held, go_on = self.held, self._go_on
         files_at = Files(self.runtime, held, client, go_on, self.caution, self._give_way).read_due()
         ensure_label(self.runtime, self.mailbox, client)
+        count_unannounced(self.runtime, self.mailbox, began, self.rung, found)
         more = away.read(settling)
+        audit_at = None if more else audit(self.runtime, settling, client, self.settled_at, go_on)
         self.caution.end()
-        return self.runtime.clock() if more else self._next_wake(found, files_at, repair.pause)
+        if more:
+            return self.runtime.clock()
+        return self._next_wake(found, (files_at, audit_at), repair.pause)
 
     def _changes(
         self, client: MailClient, settling: Settling, repair: Repair, news: set[str]
@@ -232,7 +237,7 @@ class Running:
                 raise GaveWay
 
     def _next_wake(
-        self, found: int, files_at: datetime | None, pause: timedelta | None
+        self, found: int, more: Sequence[datetime | None], pause: timedelta | None
     ) -> datetime | None:
         now = self.runtime.clock()
         with self.runtime.database.read() as conn:
@@ -246,7 +251,7 @@ class Running:
             with self.runtime.database.begin() as conn:
                 mailboxes.block(conn, self.mailbox, now + pause)
             return now + pause
-        return min(when for when in (soon, pending, renewal, files_at) if when is not None)
+        return min(when for when in (soon, pending, renewal, *more) if when is not None)
 
     def _soon(self, now: datetime, found: bool) -> datetime:
         """When to look again though nobody rings. A run that the last one's release has rung (a push

@@ -19,6 +19,7 @@ from infra.blobs import Unavailable
 from infra.metrics import gauge
 from infra.redis_client import worker_client
 from infra.settings import Settings
+from workers.audit import Nightly
 from workers.gauges import Gauges
 from workers.lapses import WatchGauges
 from workers.moved import Moved
@@ -51,6 +52,7 @@ class Timetable:
         self._sweep_at: datetime | None = None  # when to see whether one is due
         self._sweeping: Iterator[int] = iter(())
         self._moved = Moved(running)
+        self._nightly = Nightly(running)
         self._watches = WatchGauges(running)
         self._gauges = Gauges(running)
 
@@ -71,6 +73,7 @@ class Timetable:
         self._forget(now)
         self._sweep(now)
         self._moved.check_due()
+        self._nightly.tick()
         return True
 
     def _sweep(self, now: datetime) -> None:

@@ -23,6 +23,7 @@ from providers.tokens import TokenSource
 
 PAGE_SIZE = 500  # records or messages a page; Gmail's most
 RECORDS = 25  # of them make a page of ours
+OPEN = "-in:spam -in:trash"
 ARRIVED = "-in:sent -in:drafts -in:spam -in:trash"  # what is counted as arrived
 BATCH_SIZE = 10  # more at once is answered with 429 even on an idle mailbox
 NAMES_KEPT = timedelta(hours=1)  # display names of labels may be this old
@@ -105,7 +106,7 @@ class GmailClient:
             yield len(found)
 
     def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
-        for found in self._received(since, until):
+        for found in self._received(since, until, OPEN):
             yield tuple(Item(Ref(one["id"], one.get("threadId", ""))) for one in found)
 
     def _received(self, since: datetime, until: datetime, which: str = "") -> Iterator[list[Any]]:

@@ -16,6 +16,7 @@ from crm.history import What
 from crm.model import AccountSettings, FileState, Folder, Ref, Visibility, WatchState
 from crm.store import (
     accounts,
+    audits,
     companies,
     contacts,
     deals,
@@ -127,6 +128,7 @@ def victim(database, secrets, now):
         mailboxes.set_folders(conn, world.account, mailbox.id, [Folder(MARK, MARK, "inbox")])
         watch = WatchState(MARK, MARK, now, MARK)
         mailboxes.set_watches(conn, mailbox, [watch], now, now)
+        audits.begin(conn, world.account, mailbox.id, 3, now)
         gaps.begin(
             conn, world.account, mailbox.id, now - timedelta(days=2), now - timedelta(days=1)
         )
@@ -161,6 +163,19 @@ def rows_of(world, conn):
         for table in Base.metadata.sorted_tables
         if "account_id" in table.c
     }
+
+
+def of_audits(victim):
+    """What functions of audits are called with besides."""
+    now = victim.now
+    with victim.database.read() as conn:
+        (theirs,) = mailboxes.list_mailboxes(conn, victim.account)
+        audit = audits.open_one(conn, victim.account, theirs.id)
+    return {
+        "audit": audit, "audit_id": audit.id, "days": 3, "who": audits.PERSON, "looked": 1,
+        "lying": {"p1": None}, "provider_ids": ["p1"], "tally": audits.Tally(["x"], 1, 1),
+        "reached": now, "due_at": now, "decided": now, "host": "graph",
+    }  # fmt: skip
 
 
 def of_the_outbox(victim):
@@ -205,7 +220,7 @@ def arguments(victim, stranger):
         "digests": [DIGEST], "next_at": now, "counts": True, "state": FileState.OFF, "size": 1,
         "message": stranger.sent(1).message, "settings": AccountSettings(),
         "address": f"zoe@{MARK}.test", "addresses": [f"eve@{MARK}.test"], "people": [],
-        "domain": f"{MARK}.test", "host": "graph", "name": "log_label", "value": "mine", "entry": "mine.test", "entries": ["mine.test"], "domains": ["mine.test"],
+        "domain": f"{MARK}.test", "name": "log_label", "value": "mine", "entry": "mine.test", "entries": ["mine.test"], "domains": ["mine.test"],
         "user": accounts.NewUser("x@y.test"), "new": new, "cause": "revoked", "fresh": a_token(now),
         "version": 1, "followed": [], "states": [], "renew_at": now, "when": now, "cursor": "zz",
         "next_wake": now, "until": now, "since": now - timedelta(days=1), "limit": 5,
@@ -216,7 +231,7 @@ def arguments(victim, stranger):
         "keyed": Digests(b"k" * 32), "refused": {email_id: {1: ("not-owner", False)}},
         "problem": "topic", "due_at": now, "resource": MARK, "sure": True,
         "listing": owed.Owed(now, now, ()), "began": now, "brought": 1, "what": What.CONNECTED, "gap_id": gap.id, "row": gap, "arrived": 1, "attempts": 1, "found": 1, "up_to": now, "claims": "{}", "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
-    } | of_the_outbox(victim)  # fmt: skip
+    } | of_the_outbox(victim) | of_audits(victim)  # fmt: skip
 
 
 WRITES = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|WITH)", re.IGNORECASE)

@@ -333,7 +333,7 @@ def upgrade() -> None:
     sa.Column('looked', sa.Integer(), nullable=False),
     sa.Column('missed', sa.Integer(), nullable=False),
     sa.Column('logged', sa.Integer(), nullable=False),
-    sa.Column('left', sa.Integer(), nullable=False),
+    sa.Column('left_out', sa.Integer(), nullable=False),
     sa.Column('reasons', sa.JSON(), nullable=False),
     sa.Column('given_up', sa.Boolean(), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -343,6 +343,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_audit'))
     )
     with op.batch_alter_table('audit', schema=None) as batch_op:
+        batch_op.create_index('ix_audit_ended_at', ['ended_at'], unique=False)
         batch_op.create_index('ix_audit_mailbox_id_began_at', ['mailbox_id', 'began_at'], unique=False)
 
     op.create_table('connected_period',
@@ -773,6 +774,7 @@ def downgrade() -> None:
     op.drop_table('connected_period')
     with op.batch_alter_table('audit', schema=None) as batch_op:
         batch_op.drop_index('ix_audit_mailbox_id_began_at')
+        batch_op.drop_index('ix_audit_ended_at')
 
     op.drop_table('audit')
     op.drop_table('thread')
