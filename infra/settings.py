@@ -65,6 +65,7 @@ class Settings(BaseSettings):
         "",
         description="Mail server for notices to people: `smtp://user:password@host:587` (STARTTLS) "
         "or `smtps://user:password@host`",
+        repr=False,
     )
     mail_from: Annotated[str, AfterValidator(values.sender)] = Field(
         "", description="From whom notices come: an address, or `Name <address>`"

@@ -50,6 +50,7 @@ class Pretend:
             "REPLYLOG_GOOGLE_TOKEN_URL": f"{self.url}/token",
             "REPLYLOG_GOOGLE_REVOKE_URL": f"{self.url}/revoke",
             "REPLYLOG_GOOGLE_CERTS_URL": f"{self.url}/oauth2/v1/certs",
+            "REPLYLOG_GOOGLE_RISC_CERTS_URL": f"{self.url}/oauth2/v3/certs",
             "REPLYLOG_PUBSUB_API_URL": self.url,
             "REPLYLOG_GRAPH_API_URL": f"{self.url}/v1.0",
             "REPLYLOG_ENTRA_AUTHORITY_URL": self.url,

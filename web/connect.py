@@ -134,6 +134,7 @@ def callback(provider_path: str) -> Answer:
         return _connected(begun, grant)
     except Reconnect as error:
         _tell(begun, error, error.cause)
+        _remember_claims(begun, error.claims)
         return refusal(error.cause, begun.provider, begun.typed, begun.mailbox_id)
     except Operator as error:
         _tell(begun, error, error.cause)
@@ -141,6 +142,13 @@ def callback(provider_path: str) -> Answer:
     except Retry as error:
         _tell(begun, error, error.reason)
         return refusal("busy", begun.provider, begun.typed, begun.mailbox_id)
+
+
+def _remember_claims(begun: Begun, claims: str) -> None:
+    """What the next try must prove, where the provider asked for it (Entra's second factor)."""
+    if claims and begun.mailbox_id is not None:
+        with parts().database.begin() as conn:
+            mailboxes.must_prove(conn, me().account_id, begun.mailbox_id, claims)
 
 
 def agreed() -> str:

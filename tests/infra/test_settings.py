@@ -91,6 +91,11 @@ def test_a_good_value_is_kept_without_its_trailing_slash(environment, name, valu
 
 
 REFUSED = [
+    ("SMTP_URL", "mail.example.com", "expected smtp://user:password@host:587"),
+    ("SMTP_URL", "https://mail.example.com", "expected smtp://user:password@host:587"),
+    ("SMTP_URL", "smtp://mail.example.com/inbox", "expected smtp://user:password@host:587"),
+    ("MAIL_FROM", "replylog", "expected an e-mail address, or Name <address>"),
+    ("MAIL_FROM", "a@b.example, c@d.example", "expected an e-mail address, or Name <address>"),
     ("PUBLIC_URL", "crm.example.com", "an http or https URL"),
     ("PUBLIC_URL", "ftp://crm.example.com", "an http or https URL"),
     ("PUBLIC_URL", "http://crm.example.com", "https for a host that is not this machine"),
@@ -178,6 +183,8 @@ GROUPS = [
     ({"GOOGLE_PUBSUB_SUBSCRIPTION": "projects/p/subscriptions/s"}, "GOOGLE_PUBSUB_TOPIC"),
     ({"GOOGLE_PUBSUB_TOPIC": "projects/p/topics/t"}, "GOOGLE_PUBSUB_SUBSCRIPTION"),
     ({"GOOGLE_PUBSUB_TOPIC": "projects/p/topics/t"}, "GOOGLE_CLIENT_ID"),
+    ({"SMTP_URL": "smtp://mail.example.com"}, "MAIL_FROM"),
+    ({"MAIL_FROM": "crm@example.com"}, "SMTP_URL"),
     ({"FILES_S3_ENDPOINT": "https://s3.example.com"}, "FILES_URL"),
     ({"FILES_S3_REGION": "eu-central-1", "FILES_URL": "file:///srv/files"}, "FILES_URL"),
     ({"FILES_S3_ACCESS_KEY_ID": "i", "FILES_URL": "s3://b1"}, "FILES_S3_SECRET_ACCESS_KEY"),
@@ -284,3 +291,16 @@ def test_settings_cannot_be_changed():
 
     with pytest.raises(ValueError, match="frozen"):
         settings.public_url = "http://localhost"
+
+
+@pytest.mark.parametrize("sender", ["crm@example.com", "Our CRM <crm@example.com>"])
+@pytest.mark.parametrize(
+    "url", ["smtp://me:hunter2@mail.example.com:587", "smtps://mail.example.com"]
+)
+def test_notices_by_mail_need_a_server_and_a_sender(environment, url, sender):
+    environment(SMTP_URL=url, MAIL_FROM=sender)
+
+    settings = load()
+
+    assert (settings.smtp_url, settings.mail_from) == (url, sender)
+    assert "hunter2" not in repr(settings)

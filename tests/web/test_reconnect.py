@@ -196,3 +196,34 @@ def test_an_account_made_anew_is_told(ben, boxes):
 def test_the_history_says_why_it_stopped(ben, boxes):
     stop(boxes, BEN, causes.PASSWORD_CHANGED)
     assert causes.explain(causes.PASSWORD_CHANGED).sentence in ben.get("/mailboxes/2/history").text
+
+
+def test_a_second_factor_is_asked_for_by_name_until_it_is_there(boxes, make_app, sandbox):
+    """From the refused refresh to the mailbox that reads again, as Entra plays it."""
+    from tests.crm.store_world import a_token
+    from tests.web.conftest import Client
+    from tests.web.test_connect import at_sandbox
+
+    address = "ben@acme365.test"
+    client = Client(make_app(at_sandbox(sandbox)))
+    client.sign_in(BEN)
+    owner = boxes.world.users[BEN]
+    new = mailboxes.NewMailbox(owner, address, "graph", a_token(boxes.now), cursor="")
+    with boxes.database.begin() as conn:
+        box = mailboxes.connect(conn, boxes.account, new, boxes.secrets, boxes.now)
+        mailboxes.need_reconnect(conn, boxes.account, box, causes.SIGN_IN, boxes.now)
+    body = {"address": address, "name": "entra.second_factor", "value": True}
+    sandbox.post("/control/microsoft/switch", **body)
+
+    def sign_in() -> str:
+        start = client.get(f"/mailboxes/{box}/reconnect/start").location
+        back = sandbox.post("/control/microsoft/authorize", url=start, address=address)["location"]
+        return client.get(back.partition("localhost")[2]).text
+
+    assert "second proof" in sign_in()
+    with boxes.database.read() as conn:
+        assert "capolids" in mailboxes.mailbox(conn, boxes.account, box).claims
+    assert "Redirecting" in sign_in()
+    with boxes.database.read() as conn:
+        found = mailboxes.mailbox(conn, boxes.account, box)
+    assert (found.status.value, found.claims, found.stopped_at) == ("connected", "", None)
