@@ -93,11 +93,13 @@ def _is_number(host: str) -> bool:
 
 
 def post(url: str, headers: Mapping[str, str], body: bytes, anywhere: bool = False) -> Answer:
-    """Post, and give the status of the answer, whatever it is. Raises NotPosted."""
+    """Post, and give the status of the answer, whatever it is. Raises NotPosted: also for a URL that
+    was written down when more was allowed."""
     line = _now.line = _Line()
     timer = threading.Timer(SECONDS, line.cut)
     timer.daemon = True
     try:
+        check(url, anywhere)
         timer.start()
         with (
             _session(anywhere) as session,

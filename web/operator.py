@@ -8,6 +8,7 @@ from flask import Response, render_template
 
 from crm.history import What, counted, span
 from crm.store import operations
+from crm.store.leases import LEADER
 from crm.store.operations import MOST, State
 from providers import causes
 from web import live
@@ -21,7 +22,6 @@ LATE_DUE = timedelta(minutes=1)
 LATE_TICK = timedelta(seconds=30)
 LATE_LAG = timedelta(minutes=30)
 LATE_EVENT = timedelta(hours=1)
-LEADER = timedelta(seconds=10)  # how far ahead the timetable's lease is at its tick
 FINE, LOOK = "fine", "look"
 HAPPENED: dict[str, str] = {  # what happened, for the operator; others are their owners' matter
     What.CURSOR_EXPIRED: "cursors that a provider forgot",

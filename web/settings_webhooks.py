@@ -33,6 +33,7 @@ ERRORS = {  # what the class of a failure means, for people
     "ConnectionError": "It could not be reached.",
     "TLSError": "Its certificate is not valid.",
     "ForbiddenAddress": "Its name leads to an address that is not on the public internet.",
+    "WrongUrl": "Only https:// and public addresses are posted to.",
     "WrongKey": "Its secret cannot be decrypted: a key is missing from REPLYLOG_SECRET_KEYS.",
 }
 

@@ -15,6 +15,7 @@ import structlog
 
 from crm.database import OperationalError
 from crm.store import history, journal, leases, mailboxes, outbox
+from crm.store.leases import LEADER
 from infra.blobs import Unavailable
 from infra.metrics import gauge
 from infra.redis_client import worker_client
@@ -32,7 +33,6 @@ log = structlog.get_logger(__name__)
 OVERDUE = gauge("replylog_mailboxes_due", "Mailboxes the timetable found due at its last tick")
 
 TICK_SECONDS = 1.0
-LEADER = timedelta(seconds=10)
 MOST_DUE = 500  # a tick; the rest is due a second later
 RETENTION = timedelta(days=30)  # of journal rows and events; what is logged stays on its timeline
 HISTORY_KEPT = timedelta(days=400)  # of mailboxes: what was so a year ago is asked for

@@ -7,6 +7,8 @@ from sqlalchemy import Connection, delete, or_
 from crm.store import sql
 from crm.tables import Lease
 
+LEADER = timedelta(seconds=10)  # how long the timetable's lease lasts from each of its ticks
+
 
 def take(conn: Connection, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
     """Take the role `name`, or go on holding it, until `now + ttl`; False when another holds it."""

@@ -115,6 +115,12 @@ def test_a_name_that_leads_to_a_private_address_is_not_posted_to(monkeypatch, le
         posting.post("https://crm.test/hook", {}, b"{}")
 
 
+@pytest.mark.parametrize("url", ["http://crm.test/hook", "https://127.0.0.1/"])
+def test_a_url_that_was_stored_while_more_was_allowed_is_not_posted_to(url):
+    with pytest.raises(NotPosted, match=r"^WrongUrl$"):
+        posting.post(url, {}, b"{}")
+
+
 def test_the_address_that_was_checked_is_the_one_that_is_connected_to(monkeypatch):
     asked, reached = [], []
 

@@ -7,6 +7,7 @@ from prometheus_client import REGISTRY
 
 from crm.store import mailboxes
 from workers.gauges import EVERY, Gauges
+from workers.worker import _worker
 
 
 @pytest.fixture
@@ -53,3 +54,13 @@ def test_they_are_set_now_and_then_and_a_cause_that_is_gone_is_none(office):
 
     assert gauges.set_due(office.clock + EVERY)
     assert value("replylog_mailboxes_stopped", cause="mfa") == 0
+
+
+def test_workers_are_counted_by_the_keys_that_rq_gives_them(office, redis):
+    rq = _worker(redis)
+    rq.register_birth()
+    try:
+        assert office.queue.workers() == 1
+    finally:
+        rq.register_death()
+    assert office.queue.workers() == 0

@@ -15,6 +15,7 @@ from crm.model import Visibility
 from crm.store import endpoints
 from crm.tables import Email, OutboxEvent
 from crm.topics import TOPICS, State
+from infra.secrets import Secrets, new_key
 from tests.workers.outbox_desk import deliver, delivered, endpoint, of, pass_time, tell
 from tests.workers.receivers import Receiver
 from workers import outbox as work
@@ -59,6 +60,16 @@ def test_secrets_are_stored_encrypted(office):
 
     assert added.secret.encode() not in sealed
     assert office.secrets.decrypt(sealed).decode() == added.secret
+
+
+def test_a_secret_that_no_key_decrypts_is_a_failure_that_says_so(office, receiver, running):
+    added = endpoint(office)
+    tell(office)
+    deliver(office, replace(running, secrets=Secrets([new_key()])))
+
+    (row,) = delivered(office, added.id)
+    assert (row.state, row.error) == ("waiting", "WrongKey")
+    assert receiver.got == []
 
 
 def test_after_a_rotation_both_secrets_sign_for_a_day(office, receiver, running):
