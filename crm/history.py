@@ -21,6 +21,10 @@ class What(StrEnum):
     GAP_LEFT = "gap-left"
     CURSOR_EXPIRED = "cursor-expired"  # since, folders; the listing that repairs it begins
     CURSOR_REPAIRED = "cursor-repaired"  # since, found, logged
+    LIMITED = "limited"  # reason: the limit's shape
+    LIMIT_OVER = "limit-over"  # seconds
+    SETUP_FAULT = "setup-fault"  # cause
+    SETUP_MENDED = "setup-mended"  # seconds
     SET_ASIDE = "set-aside"  # file; reading it ended the process three times
     GIVEN_UP = "given-up"  # messages
     MOVE_SUSPECTED = "move-suspected"  # provider
@@ -73,6 +77,12 @@ def _gap_read(facts: Facts) -> str:
         f"What arrived while the mailbox was not connected was read: "
         f"{counted(facts['found'], 'message')} looked at, {facts['logged']} logged."
     )
+
+
+def _setup_fault(facts: Facts) -> str:
+    """With the cause's own sentence where the page knows it, as `_stopped`."""
+    said = facts.get("sentence") or ""
+    return f"Reading stopped over a fault in the set-up of this installation. {said}".strip()
 
 
 def _expired(facts: Facts) -> str:
@@ -168,6 +178,10 @@ def _hidden(facts: Facts) -> str:
     )
 
 
+_WHOSE = {
+    "project": ", all mailboxes of this installation",
+    "concurrency": ": too much was asked at the same time",
+}
 _SENTENCES: dict[str, Callable[[Facts], str]] = {
     What.CONNECTED: lambda _: "The mailbox was connected.",
     What.RECONNECTED: _reconnected,
@@ -177,6 +191,18 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
     What.DISCONNECTED: lambda _: "The mailbox was disconnected. What was logged stays.",
     What.CURSOR_EXPIRED: _expired,
     What.CURSOR_REPAIRED: _repaired,
+    What.LIMITED: lambda facts: (
+        f"The provider asked us to slow down{_WHOSE.get(facts['reason'], '')}. "
+        "What arrives waits until then."
+    ),
+    What.LIMIT_OVER: lambda facts: (
+        f"The provider answers again, after {span(facts['seconds'])}. What waited is being read."
+    ),
+    What.SETUP_FAULT: _setup_fault,
+    What.SETUP_MENDED: lambda facts: (
+        f"The set-up of this installation works again, after {span(facts['seconds'])}. "
+        "What waited is being read."
+    ),
     What.SET_ASIDE: lambda facts: (
         f"A {'file' if facts.get('file') else 'message'} made replylog stop three times. "
         "It is left alone until somebody has it tried again."

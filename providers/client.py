@@ -2,6 +2,7 @@
 
     ProviderError
     ├── Retry(after)      again, not before `after` seconds; kept per mailbox, checked before any call
+    │   └── Limited       a limit of the mailbox or of our whole project: no message's fault
     ├── CursorExpired     list what came since the last good time
     ├── Reconnect(cause)  stop, tell the person once, keep everything
     ├── Gone              this one message is not there (any more)
@@ -37,6 +38,18 @@ class Retry(ProviderError):
         super().__init__(reason or "try again later")
         self.after = after
         self.reason = reason
+
+
+class Limited(Retry):
+    """A limit is met: of this mailbox, or of `everyone` who uses our project. No message's fault.
+    `shape` names the limit in metrics and in the history."""
+
+    def __init__(
+        self, shape: str, after: float | None = None, reason: str = "", everyone: bool = False
+    ) -> None:
+        super().__init__(after, reason)
+        self.shape = shape
+        self.everyone = everyone
 
 
 class CursorExpired(ProviderError):

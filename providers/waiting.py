@@ -3,11 +3,19 @@
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from infra.metrics import counter
+
+LIMITS = counter(
+    "replylog_provider_limits_total",
+    "Limits that a provider told us of, by its shape",
+    ["provider", "shape"],
+)
 LONGEST = 24 * 3600.0  # a wait that is longer than a day is a mistake
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds in a Retry-After header (a number or an HTTP date); None where it says nothing."""
+    """Seconds in a Retry-After header (a number or an HTTP date); None where it says nothing that
+    can be meant: no time, one that has passed, or one beyond a day."""
     text = (value or "").strip()
     if not text:
         return None
@@ -15,13 +23,17 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         seconds = float(text)
     except ValueError:
         try:
-            seconds = until(parsedate_to_datetime(text), now)
+            return until(parsedate_to_datetime(text), now)
         except (ValueError, OverflowError):
             return None
-    return min(max(seconds, 0.0), LONGEST) if seconds == seconds else None
+    return _meant(seconds)
 
 
-def until(when: datetime, now: datetime) -> float:
-    """Seconds from `now` until `when` (UTC where it is naive); 0 where it has passed."""
+def until(when: datetime, now: datetime) -> float | None:
+    """Seconds from `now` until `when` (UTC where it is naive); None as above."""
     aware = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return min(max((aware - now).total_seconds(), 0.0), LONGEST)
+    return _meant((aware - now).total_seconds())
+
+
+def _meant(seconds: float) -> float | None:
+    return seconds if 0 < seconds <= LONGEST else None

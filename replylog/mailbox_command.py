@@ -127,11 +127,14 @@ def _connected(
 def _free(database: "Database", address: str, person: "User") -> "Mailbox | None":
     """The mailbox as it is stored, unless it is connected for somebody else."""
     from crm.model import MailboxStatus
-    from crm.store import mailboxes
+    from crm.store import limits, mailboxes
 
     with database.read() as conn:
         found = mailboxes.list_mailboxes(conn, person.account_id)
     known = next((each for each in found if each.address == address), None)
+    if known and limits.holds(known, datetime.now(UTC)):
+        until = known.blocked_until
+        raise click.ClickException(f"the provider asked us to leave {address} alone until {until}")
     if known and known.status is MailboxStatus.CONNECTED and known.user_id != person.id:
         raise click.ClickException(f"{address} is connected for another user already")
     return known
@@ -217,13 +220,19 @@ def _row(each: "Mailbox", folders: "list[Folder]", now: datetime) -> dict[str, A
         "followed_folders": [folder.name for folder in folders],
         "last_synced_at": synced.isoformat() if synced else None,
         "lag_seconds": each.lag_seconds(now),
+        "blocked_by": each.blocked_by or None,
+        "blocked_since": each.blocked_since.isoformat() if each.blocked_since else None,
+        "blocked_until": each.blocked_until.isoformat() if each.rests(now) else None,  # type: ignore[union-attr]
     }
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
     lines = [("ADDRESS", "PROVIDER", "STATUS", "LAST READ", "LAG")]
     for row in rows:
-        status = f"{row['status']} ({row['reason']})" if row["reason"] else row["status"]
+        since = (row["blocked_since"] or "")[:16].replace("T", " ")
+        blocked = f"{row['blocked_by']} since {since}" if row["blocked_by"] else ""
+        why = row["reason"] or blocked
+        status = f"{row['status']} ({why})" if why else row["status"]
         read = (row["last_synced_at"] or "never")[:19].replace("T", " ")
         lag = "" if row["lag_seconds"] is None else f"{row['lag_seconds']} s"
         lines.append((row["address"], row["provider"], status, read, lag))

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from crm.addresses import normalise
 from crm.model import MailboxKind, MailboxStatus
-from crm.store import mailboxes, moving
+from crm.store import limits, mailboxes, moving
 from crm.store.mailboxes import Mailbox, NewMailbox
 from infra.logs import get
 from infra.secrets import WrongKey
@@ -233,7 +233,7 @@ def _finish(begun: Begun) -> Grant:
 
 
 def _connected(begun: Begun, grant: Grant) -> Answer:
-    address = normalise(grant.address)
+    address, now = normalise(grant.address), parts().clock()
     known = _known(address)
     if begun.mailbox_id is not None and (known is None or known.id != begun.mailbox_id):
         return refusal(causes.WRONG_ACCOUNT, begun.provider, begun.typed, begun.mailbox_id)
@@ -241,6 +241,8 @@ def _connected(begun: Begun, grant: Grant) -> Answer:
         return refusal("taken", begun.provider, address)
     chosen = begun.mailbox_id is None and (known is None or me().is_admin)
     kind = begun.kind if chosen or known is None else known.kind
+    if known is not None and known.provider == begun.provider and limits.holds(known, now):
+        return refusal("busy", begun.provider, begun.typed, begun.mailbox_id)
     right = _hosted_elsewhere(begun.provider, address, known)
     if right:
         return _wrong_provider(begun, address, right, kind)

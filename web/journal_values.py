@@ -10,18 +10,24 @@ from crm.explainer import Line
 from crm.model import Headers, MailboxStatus, Ref
 from crm.rules.decide import explain
 from crm.rules.registry import BY_ID
-from crm.store import mailboxes
+from crm.store import limits, runs
 from crm.store.context import load_context
 from crm.store.journal import Entry
+from crm.store.limits import ERROR, LIMIT
 from crm.store.mailboxes import Mailbox, NotConnected
 from infra.logs import get
-from providers.client import Gone, ProviderError, Reconnect, Retry
+from providers.client import Gone, Limited, ProviderError, Reconnect, Retry
+from providers.waiting import LIMITS
 from web.journal_rows import own_row
 from web.parts import parts
 
 GONE = "The message is not in the mailbox any more."
 STOPPED = "The mailbox must be connected again before it can be asked."
+READING = "Its mail is being read just now. Try again in a few seconds."
 BUSY = "The provider does not answer right now. Try again in a minute."
+
+LOOK = timedelta(seconds=90)  # longer than any answer may take
+MINUTE = 60.0  # seconds; most limits are counted by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +53,55 @@ def _looked(entry: Entry, mailbox: Mailbox) -> Values:
     here = parts()
     if mailbox.status is not MailboxStatus.CONNECTED:
         return Values(problem=STOPPED)
-    if mailbox.blocked_until is not None and mailbox.blocked_until > here.clock():
+    if mailbox.rests(here.clock()):
         return Values(problem=BUSY)
+    with here.database.begin() as conn:
+        token = runs.borrow(conn, mailbox, here.clock(), LOOK)
+    if not token:
+        return Values(problem=READING)
     try:
         headers = _asked(entry, mailbox)
-    except (Reconnect, NotConnected):
-        return Values(problem=STOPPED)
     except Gone:
         headers = None
-    except Retry as error:
-        if error.after is not None:
-            with here.database.begin() as conn:
-                mailboxes.block(conn, mailbox, here.clock() + timedelta(seconds=error.after))
-        return Values(problem=BUSY)
-    except ProviderError as error:
+    except (ProviderError, NotConnected) as error:
+        return Values(problem=_problem(mailbox, error))
+    finally:
+        _let_go(mailbox, token)
+    return _explained(headers, mailbox) if headers else Values(problem=GONE)
+
+
+def _problem(mailbox: Mailbox, error: Exception) -> str:
+    if isinstance(error, (Reconnect, NotConnected)):
+        return STOPPED
+    if isinstance(error, Retry):
+        _noted(mailbox, error)
+    else:
         name = type(error).__name__
         get(__name__).warning("values not read", mailbox_id=mailbox.id, error=name)
-        return Values(problem=BUSY)
-    return _explained(headers, mailbox) if headers else Values(problem=GONE)
+    return BUSY
+
+
+def _noted(mailbox: Mailbox, error: Retry) -> None:
+    """A limit holds for runs as well, and for whoever looks next."""
+    here = parts()
+    now = here.clock()
+    if isinstance(error, Limited):
+        LIMITS.labels(mailbox.provider, error.shape).inc()
+        by, until = f"{LIMIT}{error.shape}", now + timedelta(seconds=error.after or MINUTE)
+    elif error.after is not None:
+        by, until = f"{ERROR}Retry", now + timedelta(seconds=error.after)
+    else:
+        return
+    with here.database.begin() as conn:
+        limits.block(conn, mailbox, until, by, now)
+
+
+def _let_go(mailbox: Mailbox, token: str) -> None:
+    here = parts()
+    with here.database.begin() as conn:
+        waiting = runs.give_back(conn, mailbox, token, here.clock())
+    if waiting:
+        here.ring(mailbox.id)
 
 
 def _asked(entry: Entry, mailbox: Mailbox) -> Headers | None:

@@ -7,7 +7,7 @@ from flask import Response, abort, flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from crm.model import Folder, MailboxStatus, WatchState
-from crm.store import accounts, journal, mailboxes
+from crm.store import accounts, journal, limits, mailboxes
 from crm.store.mailboxes import Counts, Mailbox, NotConnected
 from infra.logs import get
 from providers import causes, oauth
@@ -30,6 +30,7 @@ class Card:
     state: str
     mood: str  # good, waiting, bad or quiet
     cause: causes.Cause | None
+    fault: causes.Cause | None  # of this installation's set-up
     today: Counts
     given_up: int
     folders: tuple[Folder, ...]
@@ -46,7 +47,8 @@ class Card:
     def version(self) -> tuple[object, ...]:
         box = self.mailbox
         away = tuple(each.version for each in self.gaps)
-        shown = (self.state, self.today, self.folders, self.renews_at, box.watch_problem, away)
+        problems = (box.watch_problem, box.blocked_by)
+        shown = (self.state, self.today, self.folders, self.renews_at, problems, away)
         return (box.id, box.last_synced_at, box.label_problem, box.moved_to, *shown)
 
 
@@ -100,7 +102,8 @@ def disconnect(mailbox_id: int) -> AnyResponse:
 
 def _let_go(mailbox: Mailbox) -> None:
     here = parts()
-    for step in (_unwatch, _revoke):
+    steps = (_revoke,) if mailbox.rests(here.clock()) else (_unwatch, _revoke)
+    for step in steps:  # a watch that is left ends by itself
         try:
             step(here, mailbox)
         except (ProviderError, NotConnected) as error:
@@ -144,6 +147,7 @@ def _cards() -> list[Card]:
     cards = []
     for each in found:
         state, mood = _state(each, now)
+        fault = limits.setup_cause(each) if each.status is MailboxStatus.CONNECTED else ""
         cards.append(
             Card(
                 mailbox=each,
@@ -152,6 +156,7 @@ def _cards() -> list[Card]:
                 state=state,
                 mood=mood,
                 cause=causes.explain(each.reason) if each.reason else None,
+                fault=causes.explain(fault) if fault else None,
                 today=today.get(each.id, Counts()),
                 given_up=given_up.get(each.id, 0),
                 folders=folders[each.id],
@@ -174,11 +179,21 @@ def _state(mailbox: Mailbox, now: datetime) -> tuple[str, str]:
         return "Disconnected", "quiet"
     if mailbox.moved_to:
         return "Connected, but its mail moves away", "waiting"
-    if mailbox.blocked_until is not None and mailbox.blocked_until > now:
-        return "Waiting: the provider asked us to slow down", "waiting"
+    held = _held_up(mailbox, now)
+    if held:
+        return held
     if mailbox.last_synced_at is None:
         return "Getting ready", "waiting"
     return "Connected", "good"
+
+
+def _held_up(mailbox: Mailbox, now: datetime) -> tuple[str, str] | None:
+    """Why a connected mailbox is left alone; None where it is not."""
+    if limits.setup_cause(mailbox):
+        return "Stopped: an admin must mend the set-up", "bad"
+    if limits.holds(mailbox, now):
+        return "Waiting: the provider asked us to slow down", "waiting"
+    return ("Waiting: it could not be read just now", "waiting") if mailbox.rests(now) else None
 
 
 def _renews_at(mailbox: Mailbox, watches: list[WatchState]) -> datetime | None:

@@ -22,7 +22,7 @@ from crm.store.settings import settings_of
 from crm.store.settle import LeaseLost, Run
 from infra.blobs import Blob, TooLarge, Unavailable
 from infra.metrics import counter
-from providers.client import Gone, MailClient, ProviderError, Retry
+from providers.client import Gone, Limited, MailClient, ProviderError, Retry
 from workers.caution import Caution
 from workers.runtime import Runtime, Stopped
 from workers.times import after_failure, jitter
@@ -98,7 +98,9 @@ class Files:
         except Gone:
             self._end(due, FileState.UNAVAILABLE)
         except Retry as error:
-            if error.after is not None:  # a limit of the whole mailbox; asking on would renew it
+            if error.after is not None or isinstance(
+                error, Limited
+            ):  # a limit of the whole mailbox; asking on would renew it
                 raise
             self._failed(due, error)
             raise Stop from error

@@ -12,7 +12,7 @@ from crm.model import MailboxKind
 from crm.store import settings as account_settings
 from crm.store.labels import NOT_YET, Label, set_label
 from crm.store.mailboxes import Mailbox
-from providers.client import MailClient, Operator, Reconnect
+from providers.client import Limited, MailClient, Operator, Reconnect
 from workers.runtime import Runtime
 from workers.times import jitter
 
@@ -40,7 +40,7 @@ def _problem(mailbox: Mailbox, name: str, client: MailClient) -> str:
     """Why the label cannot be had, '' where it can."""
     try:
         client.ensure_label(name)
-    except OperationalError:
+    except (OperationalError, Limited):
         raise
     except (Reconnect, Operator) as error:  # if it concerns more, the next listing says so too
         log.info("no label", mailbox=mailbox.id, cause=error.cause)

@@ -19,6 +19,7 @@ from crm.rules.forwarded import FORWARDED
 from crm.rules.turns import turned_by
 from crm.store import files, settle
 from crm.store.again import FATAL
+from crm.store.limits import LIMIT
 from crm.store.settings import settings_of
 from crm.store.settle import (
     Contexts,
@@ -36,6 +37,7 @@ from providers.client import (
     CursorExpired,
     Gone,
     Item,
+    Limited,
     MailClient,
     Operator,
     Page,
@@ -59,7 +61,7 @@ MESSAGES = counter(
 BATCH = 25  # messages a transaction; the lease is renewed with each
 GONE_ATTEMPTS = 4  # a message just announced may not be readable yet; after these it is gone
 MOST_ATTEMPTS = 60  # two days of them; then a person must look
-NOT_A_MESSAGES = (LeaseLost, OperationalError, Reconnect, Operator, CursorExpired)
+NOT_A_MESSAGES = (LeaseLost, OperationalError, Reconnect, Operator, CursorExpired, Limited)
 
 
 @dataclass
@@ -73,8 +75,9 @@ class Settling:
 
     @property
     def size(self) -> int:
-        """How many messages are settled at once."""
-        return 1 if self.caution and self.caution.on else BATCH
+        """How many messages are settled at once: one where several at once were too much."""
+        crowded = self.run.mailbox.blocked_by == f"{LIMIT}concurrency"
+        return 1 if crowded or (self.caution and self.caution.on) else BATCH
 
     def batches(self, page: Page) -> Iterator[tuple[list[Item], str | None]]:
         """A page's items in batches; the cursor comes with the last, '' counts as none."""
@@ -282,6 +285,8 @@ class Settling:
             outcome = forwarding.judge(read, context) if looked_into else read
         except Gone:
             return self._gone(headers.ref)
+        except Limited:
+            raise
         except Retry as error:
             return self._unreadable(headers.ref, error)
         self.failures = 0

@@ -15,16 +15,14 @@ from datetime import datetime, timedelta
 import structlog
 
 from crm.database import OperationalError
-from crm.store import mailboxes, settle
+from crm.store import limits, mailboxes, runs, settle
 from crm.store.mailboxes import LeaseLost, Mailbox
 from infra.metrics import counter
 from providers.client import (
     CursorExpired,
     MailClient,
-    Operator,
     ProviderError,
     Reconnect,
-    Retry,
 )
 from workers import consent
 from workers.audit import audit, count_unannounced
@@ -33,12 +31,13 @@ from workers.files import Files
 from workers.following import stray
 from workers.gaps import Gaps
 from workers.labels import ensure_label
+from workers.limits import block_everyone, rest_after, spread
 from workers.queue import QueueDown
 from workers.repair import Repair
 from workers.runtime import Runtime, Stopped
 from workers.settling import Settling
 from workers.silence import announced, listen
-from workers.times import after_failed_runs, after_failure, quiet
+from workers.times import quiet
 from workers.watches import AGAIN, refresh
 
 log = structlog.get_logger(__name__)
@@ -51,7 +50,6 @@ LEASE = timedelta(seconds=45)
 TURN = timedelta(seconds=20)  # how long a run works while others wait
 SILENT_BEATS = 20  # a lease is not renewed for ever for a run that hangs
 RECHECK = timedelta(seconds=3)  # a push can outrun its listing; Gmail drops pushes within a second
-OPERATOR_PAUSE = timedelta(minutes=15)
 JUDGED_AGAIN_ROUNDS = (
     20  # each settles a batch of pending messages; the rest waits for the next run
 )
@@ -77,7 +75,10 @@ def sync(runtime: Runtime, mailbox_id: int, stopping: threading.Event) -> None:
     run = Running(runtime, mailbox, token, stopping, rung)
     next_wake = run.guarded()
     with runtime.database.begin() as conn:
-        again = mailboxes.release(conn, mailbox, token, runtime.clock(), next_wake, run.settled_at)
+        now = runtime.clock()
+        again = mailboxes.release(conn, mailbox, token, now, next_wake, run.settled_at)
+        if run.well and (mailbox.blocked_by or mailbox.failed_runs):
+            limits.ended_well(conn, mailbox.account_id, mailbox.id, now)
     if again:
         with suppress(QueueDown):  # the timetable rings it as well, a second later
             runtime.queue.wake(mailbox_id)
@@ -86,8 +87,8 @@ def sync(runtime: Runtime, mailbox_id: int, stopping: threading.Event) -> None:
 def _ring_if_due(runtime: Runtime, mailbox_id: int) -> None:
     """The run that held the mailbox may have ended, and rung, just before we cleared its mark."""
     with runtime.database.read() as conn:
-        current = mailboxes.by_id(conn, mailbox_id)
-    if current and current.wake_at and current.wake_at <= runtime.clock():
+        waits = runs.is_due(conn, mailbox_id, runtime.clock())
+    if waits:
         with suppress(QueueDown):
             runtime.queue.wake(mailbox_id)
 
@@ -99,6 +100,7 @@ class Running:
     token: str
     stopping: threading.Event
     rung: bool  # by a push or a person, not by the timetable
+    well: bool = False  # it did what it could, and nothing refused it
     settled_at: datetime | None = None  # everything received before is settled; None: as it was
     beats: int = 0  # renewals of the lease since the run last moved
 
@@ -112,7 +114,7 @@ class Running:
         now = self.runtime.clock()
         blocked = self.mailbox.blocked_until
         if blocked and blocked > now:
-            return blocked
+            return blocked + spread(self.mailbox.blocked_by)
         with self.caution.alone() as may:
             return self._attempt() if may else now + SOON
 
@@ -130,7 +132,10 @@ class Running:
         except LeaseLost:
             log.info("lease lost, the run ends", mailbox=self.mailbox.id)
             return self.runtime.clock()
-        except (Stopped, GaveWay):
+        except Stopped:
+            return self.runtime.clock()
+        except GaveWay:
+            self.well = True
             return self.runtime.clock()
         except ProviderError as error:
             name = type(error).__name__
@@ -192,6 +197,7 @@ class Running:
         more = away.read(settling)
         audit_at = None if more else audit(self.runtime, settling, client, self.settled_at, go_on)
         self.caution.end()
+        self.well = True
         if more:
             return self.runtime.clock()
         return self._next_wake(found, (files_at, audit_at), repair.pause)
@@ -248,8 +254,9 @@ class Running:
         if renewal and renewal <= now:  # it could not be done in this run
             renewal = now + AGAIN
         if pause:  # its cursors expire one after the other: each listing is one of days
+            self.well = False
             with self.runtime.database.begin() as conn:
-                mailboxes.block(conn, self.mailbox, now + pause)
+                limits.block(conn, self.mailbox, now + pause, "error:CursorExpired", now)
             return now + pause
         return min(when for when in (soon, pending, renewal, *more) if when is not None)
 
@@ -267,7 +274,8 @@ class Running:
         """Stop or block the mailbox, unless it is another run's by now, or connected again."""
         FAILURES.labels(type(error).__name__).inc()
         now = self.runtime.clock()
-        until = None if isinstance(error, Reconnect) else now + self._pause(error)
+        rest = rest_after(error, self.mailbox)
+        until = None if isinstance(error, Reconnect) else now + rest.span
         with suppress(LeaseLost), self.runtime.database.begin() as conn:
             settle.commit(conn, self.held, (), now)
             if isinstance(error, Reconnect):
@@ -275,13 +283,7 @@ class Running:
                 mailboxes.need_reconnect(conn, account_id, self.mailbox.id, error.cause, now)
                 mailboxes.must_prove(conn, account_id, self.mailbox.id, error.claims)
             else:
-                mailboxes.block(conn, self.mailbox, until)
+                limits.block(conn, self.mailbox, now + rest.span, rest.by, now)
+        if rest.everyone:
+            block_everyone(self.runtime, self.mailbox.provider, now + rest.span, rest.by)
         return until
-
-    def _pause(self, error: Exception) -> timedelta:
-        if isinstance(error, Operator):
-            return OPERATOR_PAUSE
-        if isinstance(error, Retry) and error.after is not None:
-            return after_failure(error.after, attempts=0)
-        good, blocked = self.mailbox.settled_at, self.mailbox.blocked_until
-        return after_failed_runs(blocked - good if blocked and good else timedelta())

@@ -27,7 +27,11 @@ def after_failure(after: float | None, attempts: int) -> timedelta:
     return jitter(min(FIRST_WAIT * 2 ** min(attempts, 20), LONGEST_WAIT))
 
 
-def after_failed_runs(failed_for: timedelta) -> timedelta:
-    """How long a mailbox rests whose runs have failed for so long: three seconds at first, then
-    ever longer, up to what a quiet one rests."""
-    return jitter(min(max(failed_for / 8, FIRST_WAIT), QUIET))
+def after_failed_run(after: float | None, failed_before: int) -> timedelta:
+    """How long a mailbox rests whose run failed, as others did before: what the provider said, but
+    longer where that was too short before; else doubling, up to what a quiet mailbox rests."""
+    grown = jitter(min(FIRST_WAIT * 2 ** min(failed_before, 20), QUIET))
+    if after is None:
+        return grown
+    told = after_failure(after, attempts=0)
+    return max(told, grown) if failed_before > 1 else told

@@ -17,7 +17,7 @@ from crm.model import Folder, WatchState
 from crm.store import mailboxes, watching
 from crm.store.mailboxes import LeaseLost, Mailbox
 from infra.metrics import counter
-from providers.client import MailClient, Operator, ProviderError, Reconnect, Retry
+from providers.client import Limited, MailClient, Operator, ProviderError, Reconnect, Retry
 from workers import lapses
 from workers.following import follow
 from workers.queue import Ask, QueueDown, Subscription
@@ -52,7 +52,7 @@ def refresh(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) 
         asked = runtime.queue.take_rewatch(mailbox.id)
     if not asked and mailbox.renew_at is not None and mailbox.renew_at > now:
         return True
-    known = False
+    known, limit = False, None
     try:
         folders = follow(runtime, mailbox, token, client)
         known = True
@@ -61,12 +61,15 @@ def refresh(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) 
         raise
     except Exception as error:  # noqa: BLE001 - mail can be read all the same
         _failed(mailbox, error, "no watch" if known else "no folders")
+        limit = error if isinstance(error, Limited) else None
         due = now + jitter(AGAIN) if known else now
         if asked:
             with suppress(QueueDown):
                 runtime.queue.keep_rewatch(mailbox.id, asked)
     with runtime.database.begin() as conn:
         mailboxes.set_renew_at(conn, mailbox, due)
+    if limit:  # nothing more may be asked now
+        raise limit
     return known
 
 
@@ -140,6 +143,8 @@ class Keeping:
             watching.set_trouble(
                 conn, self.mailbox, lapses.problem_of(failure), story.missing_since, again
             )
+        if isinstance(failure, Limited):
+            raise failure
         if have is None:
             return before, again
         with suppress(QueueDown):  # the web side then asks the database

@@ -21,7 +21,7 @@ from crm.addresses import normalise
 from crm.columns import UtcDateTime
 from crm.history import What
 from crm.model import Folder, MailboxKind, MailboxStatus, Tokens
-from crm.store import gaps, history, moving, sql, token_rows
+from crm.store import gaps, history, limits, moving, sql, token_rows
 from crm.store.audits import next_night
 from crm.store.outbox import tell
 from crm.store.watching import set_folders
@@ -69,7 +69,6 @@ def connect(
     again["provider_since"] = case(
         (Table.provider != new.provider, literal(now, UtcDateTime())), else_=Table.provider_since
     )
-    again["blocked_until"] = None
     # A run with the old tokens may be under way: it must neither move the cursor nor stop us.
     again |= {"lease": "", "lease_until": None, "rung": False}
     upsert = statement.on_conflict_do_update(
@@ -79,6 +78,8 @@ def connect(
     mailbox_id: int = made.id
     key = f"{CONNECTED_TOPIC}:{mailbox_id}:{made.tokens_version}"
     tell(conn, account_id, CONNECTED_TOPIC, key, {"mailbox_id": mailbox_id}, now)
+    if before is not None:
+        limits.ended_well(conn, account_id, mailbox_id, now)
     away = _open_period(conn, account_id, mailbox_id, now)
     if before is None:
         history.note(conn, account_id, mailbox_id, What.CONNECTED, now)

@@ -60,6 +60,10 @@ class Mailbox:
         mailbox that has moved is read on meanwhile."""
         return PROVIDER_MOVED if self.moved_to else self.cause
 
+    def rests(self, now: datetime) -> bool:
+        """Whether its provider must not be asked now."""
+        return self.blocked_until is not None and self.blocked_until > now
+
     def lag_seconds(self, now: datetime) -> int | None:
         """How long ago the time lies up to which all mail is settled; None where nobody reads it."""
         if self.status is not MailboxStatus.CONNECTED:

@@ -16,7 +16,6 @@ from crm.store.connecting import NewMailbox, connect, disconnect, must_prove, ne
 from crm.store.mailbox_rows import COLUMNS, Mailbox, mailbox_of
 from crm.store.runs import (
     LeaseLost,
-    block,
     due,
     due_watches,
     release,
@@ -133,7 +132,6 @@ __all__ = [
     "Mailbox",
     "NewMailbox",
     "NotConnected",
-    "block",
     "by_address",
     "by_id",
     "by_mark",

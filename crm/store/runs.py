@@ -1,5 +1,6 @@
 """Runs over a mailbox: one at a time by a lease, rung by pushes, found by the timetable."""
 
+import uuid
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
@@ -24,7 +25,9 @@ _BY_WAKE = "a wake names the mailbox only"
 _CONNECTED = Table.status == MailboxStatus.CONNECTED
 _FREE = or_(Table.lease == "", Table.lease_until.is_(None), Table.lease_until <= bindparam("now"))
 _UNTIL = bindparam("until", type_=UtcDateTime())
-_DIED = Table.lease != ""  # whoever had it did not give it back
+_LOOK = "look "  # a token begins so that belongs to no run
+# Whoever had it did not give it back.
+_DIED = (Table.lease != "") & ~Table.lease.startswith(_LOOK, autoescape=True)
 _IN_HAND = _DIED & (Table.in_hand != "")
 _TAKE = (
     update(Table)
@@ -132,13 +135,35 @@ def which(mailbox: Mailbox, token: str) -> sql.Row:
     return {"account": mailbox.account_id, "mailbox": mailbox.id, "token": token}
 
 
-def block(conn: Connection, mailbox: Mailbox, until: datetime | None) -> None:
-    """No provider call for this mailbox before `until` (None: it may be called again)."""
-    conn.execute(
+def borrow(conn: Connection, mailbox: Mailbox, now: datetime, ttl: timedelta) -> str:
+    """Hold a connected mailbox for a few calls beside the runs, which wait meanwhile: a provider
+    counts how many requests are made in it at the same time. Gives the token to give it back with,
+    "" where a run has the mailbox."""
+    token = _LOOK + uuid.uuid4().hex
+    held = conn.execute(
         update(Table)
-        .where(Table.account_id == mailbox.account_id, Table.id == mailbox.id)
-        .values(blocked_until=until)
+        .where(Table.account_id == mailbox.account_id, Table.id == mailbox.id, _CONNECTED)
+        .where(or_(Table.lease == "", and_(~_DIED, Table.lease_until <= now)))
+        .values(lease=token, lease_until=now + ttl)
     )
+    return token if held.rowcount else ""
+
+
+def give_back(conn: Connection, mailbox: Mailbox, token: str, now: datetime) -> bool:
+    """End what `borrow` began; True where a run was waiting for it, which is to be rung."""
+    rung = case((Table.rung, now), else_=Table.wake_at)
+    values = {"lease": "", "lease_until": None, "rung": False, "wake_at": rung}
+    ended = conn.execute(
+        HELD.values(values).returning(Table.wake_at), which(mailbox, token)
+    ).first()
+    return ended is not None and ended.wake_at is not None and ended.wake_at <= now
+
+
+def is_due(conn: Connection, mailbox_id: int, now: datetime) -> bool:
+    """Whether a mailbox, of any account, waits for a run and nobody holds it."""
+    query = select(Table.id).where(Table.id == mailbox_id, _CONNECTED, Table.wake_at <= now, _FREE)
+    query = query.execution_options(all_accounts=_BY_WAKE)
+    return conn.scalar(query, {"now": now}) is not None
 
 
 def due(conn: Connection, now: datetime, limit: int) -> list[tuple[int, int]]:

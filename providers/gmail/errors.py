@@ -16,7 +16,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from googleapiclient.errors import BatchError, HttpError
 
 from providers import causes
-from providers.client import CursorExpired, Gone, Operator, ProviderError, Reconnect, Retry
+from providers.client import CursorExpired, Gone, Limited, Operator, ProviderError, Reconnect, Retry
 from providers.waiting import retry_after, until
 
 NEXT_MINUTE = 60.0  # seconds; quotas are counted by the minute
@@ -24,6 +24,8 @@ NOT_FOUND = 404
 SERVER_ERROR = 500
 BY_OTHERS = frozenset({*range(300, 400), 401, 403, 407})
 
+_LIMIT = re.compile(r"limit '([^']+)'")
+_RATE = re.compile(r"per ?(minute|day|second)|perproject", re.IGNORECASE)
 _WHEN = re.compile(r"retry after (\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)", re.IGNORECASE)
 
 
@@ -58,7 +60,15 @@ class Answer:
     headers: Mapping[str, str]
     about: About
     now: datetime
+    limits: tuple[str, ...] = ()  # names of limits in its details
     by_gmail: bool = True  # with an error object, as all its refusals have
+
+    @property
+    def of_project(self) -> bool:
+        """Whether it tells of a limit that all mailboxes share: "limit 'Queries per minute' of
+        service …", while a user's says "… per user"."""
+        named = [found.lower() for found in (*_LIMIT.findall(self.message), *self.limits)]
+        return any(_RATE.search(each) and "user" not in each for each in named)
 
     def says(self, *parts: str) -> bool:
         return any(part in self.message.lower() for part in parts)
@@ -66,6 +76,7 @@ class Answer:
 
 def read(error: HttpError, about: About, now: datetime) -> Answer:
     """An `HttpError`, taken apart; a body that is no JSON gives no reasons."""
+    limits: tuple[str, ...] = ()
     by_gmail = True
     try:
         body = json.loads(error.content)["error"]
@@ -73,10 +84,17 @@ def read(error: HttpError, about: About, now: datetime) -> Answer:
         found = {str(one["reason"]) for one in inner if isinstance(one, dict) and "reason" in one}
         found.add(str(body.get("status", "")))
         message = str(body.get("message", ""))
+        about_limits = [one.get("metadata") for one in inner if isinstance(one, dict)]
+        limits = tuple(
+            str(one["quota_limit"])
+            for one in about_limits
+            if isinstance(one, dict) and "quota_limit" in one
+        )
     except (ValueError, TypeError, KeyError, AttributeError):
         found, message, by_gmail = set(), "", False
     reasons = frozenset(reason.lower() for reason in found)
-    return Answer(int(error.resp.status), reasons, message, error.resp, about, now, by_gmail)
+    status = int(error.resp.status)
+    return Answer(status, reasons, message, error.resp, about, now, limits, by_gmail)
 
 
 def meaning(answer: Answer) -> Outcome | None:
@@ -141,6 +159,19 @@ def _operator(cause: str) -> Callable[[Answer], ProviderError]:
     return lambda answer: Operator(cause, str(answer.status))
 
 
+def _limited(shape: str, default: float | None = None) -> Callable[[Answer], ProviderError]:
+    """A limit of the mailbox, or of the project where the answer says so."""
+
+    def outcome(answer: Answer) -> ProviderError:
+        wait = _wait(answer)
+        whole = answer.of_project
+        after = default if wait is None else wait
+        said = f"Gmail answered {answer.status}"
+        return Limited("project" if whole else shape, after, said, everyone=whole)
+
+    return outcome
+
+
 def _retry(default: float | None = None) -> Callable[[Answer], ProviderError]:
     def outcome(answer: Answer) -> ProviderError:
         wait = _wait(answer)
@@ -152,12 +183,14 @@ def _retry(default: float | None = None) -> Callable[[Answer], ProviderError]:
 # The first row that matches decides.
 _TABLE: tuple[tuple[Callable[[Answer], bool], Callable[[Answer], Outcome]], ...] = (
     (lambda a: a.says("only one user push notification client"), lambda _: OtherClient()),
-    (_status(408, 429), _retry()),
+    (lambda a: a.status == 429 and a.says("concurrent"), _limited("concurrency")),
+    (_status(429), _limited("user")),
+    (_status(408), _retry()),
     (lambda a: a.status >= SERVER_ERROR, _retry()),
     # A proxy, a captive portal or a firewall answers in Gmail's place: never a lost consent.
     (lambda a: a.status in BY_OTHERS and not a.by_gmail, _retry()),
     (_reason(403, "dailylimitexceeded", "quotaexceeded"), _operator(causes.PROJECT_QUOTA)),
-    (_reason(403, "ratelimitexceeded", "userratelimitexceeded"), _retry(NEXT_MINUTE)),
+    (_reason(403, "ratelimitexceeded", "userratelimitexceeded"), _limited("minute", NEXT_MINUTE)),
     (_reason(403, "accessnotconfigured", "service_disabled"), _operator(causes.API_NOT_ENABLED)),
     (_reason(403, "domainpolicy"), _reconnect(causes.ADMIN_BLOCKED)),
     (

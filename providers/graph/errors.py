@@ -8,14 +8,15 @@ looked at.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 import orjson
 
-from providers import causes
+from providers import causes, waiting
 from providers.authority import claims_wanted
-from providers.client import CursorExpired, Gone, Operator, Reconnect, Retry
+from providers.client import CursorExpired, Gone, Limited, Operator, Reconnect, Retry
 
 
 class About(StrEnum):
@@ -66,6 +67,11 @@ def _retry(after: float | None, detail: str) -> Retry:
     return Retry(after, detail)
 
 
+def _limited(shape: str) -> Made:
+    """No answer of Graph's tells a limit of the app from one of the mailbox."""
+    return lambda after, detail: Limited(shape, after, detail)
+
+
 def _reconnect(cause: str) -> Made:
     return lambda _after, detail: Reconnect(cause, detail)
 
@@ -93,9 +99,13 @@ BY_OTHERS = frozenset({*range(300, 400), 401, 403, 407, 511})
 _CLAIMS = re.compile(r'claims="([A-Za-z0-9+/_=-]+)"')
 
 TABLE = (
+    # Limits. More than four requests at a time in a mailbox are `ApplicationThrottled`.
+    _row(_limited("concurrency"), *CLIENT_ERRORS, codes=("ApplicationThrottled",)),
+    _row(_limited("user"), *CLIENT_ERRORS, codes=("ErrorServerBusy", "activityLimitReached")),
+    _row(_limited("user"), 429),
+    _row(_limited("bandwidth"), 509),
     # Waiting helps. 409 beside subscriptions is Exchange's "somebody else wrote just now".
-    _row(_retry, 408, 423, 429, 500, 502, 503, 504, 509),
-    _row(_retry, *CLIENT_ERRORS, codes=("ApplicationThrottled", "ErrorServerBusy")),
+    _row(_retry, 408, 423, 500, 502, 503, 504),
     # The delta link is too old, evicted or unreadable.
     _row(_plain(CursorExpired), 410, about=(About.CHANGES,)),
     _row(
@@ -221,12 +231,8 @@ def claims_asked(headers: Mapping[str, str]) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header; None where it is missing, zero or not a number."""
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if 0 < seconds < 86_400 else None
+    """Seconds of a Retry-After header; None where it says nothing that can be meant."""
+    return waiting.retry_after(headers.get("retry-after"), datetime.now(UTC))
 
 
 def error_codes(body: bytes | dict[str, Any]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from crm.model import Folder, MailboxStatus, Period, Place, Ref, WatchState
-from crm.store import leases, mailboxes
+from crm.store import leases, limits, mailboxes
 from crm.store.outcomes import Refused
 from crm.store.watching import secret_digest
 from crm.tables import Mailbox, OutboxEvent
@@ -270,7 +270,7 @@ def test_a_renewed_watch_keeps_its_secret_unless_it_has_a_new_one(world, ana):
 
 def test_a_mailbox_can_be_blocked_for_a_while(world, ana):
     with world.database.begin() as conn:
-        mailboxes.block(conn, ana, world.now + HOUR)
+        limits.block(conn, ana, world.now + HOUR, "limit:user", world.now)
     assert stored(world, ana).blocked_until == world.now + HOUR
 
 

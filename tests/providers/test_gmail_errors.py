@@ -10,7 +10,7 @@ from google.auth.exceptions import RefreshError, TransportError
 from googleapiclient.errors import BatchError, HttpError
 
 from providers import causes
-from providers.client import CursorExpired, Gone, Operator, Reconnect, Retry
+from providers.client import CursorExpired, Gone, Limited, Operator, Reconnect, Retry
 from providers.gmail.errors import About, OtherClient, translated
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -32,6 +32,12 @@ def raised(error, about=MAILBOX):
 
 ISO = (NOW + timedelta(minutes=15)).isoformat().replace("+00:00", ".250Z")
 
+PER_USER = (
+    "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute per user' of service "
+    "'gmail.googleapis.com' for consumer 'project_number:1'."
+)
+PER_PROJECT = PER_USER.replace(" per user", "")
+
 TABLE = [
     # 400
     (refusal(400, "failedPrecondition", "Mail service not enabled"), MAILBOX, Reconnect(causes.MAILBOX_UNAVAILABLE)),
@@ -43,9 +49,15 @@ TABLE = [
     # 401
     (refusal(401, "authError", "Invalid Credentials"), MAILBOX, Reconnect(causes.REVOKED)),
     # 403
-    (refusal(403, "rateLimitExceeded", "Quota exceeded for quota metric 'Queries'"), MAILBOX, Retry(60)),
-    (refusal(403, "userRateLimitExceeded"), MESSAGE, Retry(60)),
-    (refusal(403, "userRateLimitExceeded", headers={"retry-after": "7"}), MESSAGE, Retry(7)),
+    (refusal(403, "rateLimitExceeded", "Quota exceeded for quota metric 'Queries'"), MAILBOX, Limited("minute", 60)),
+    (refusal(403, "rateLimitExceeded", PER_USER), MAILBOX, Limited("minute", 60)),
+    (refusal(403, "rateLimitExceeded", PER_PROJECT), MAILBOX, Limited("project", 60, everyone=True)),
+    (refusal(429, "rateLimitExceeded", PER_PROJECT), MESSAGE, Limited("project", everyone=True)),
+    (refusal(429, "rateLimitExceeded", "Quota exceeded.", details=[{"metadata": {"quota_limit": "defaultPerMinutePerProject"}}]), MESSAGE, Limited("project", everyone=True)),
+    (refusal(429, "rateLimitExceeded", "Quota exceeded.", details=[{"metadata": {"quota_limit": "defaultPerMinutePerUser"}}]), MESSAGE, Limited("user")),
+    (refusal(403, "quotaExceeded"), MAILBOX, Operator(causes.PROJECT_QUOTA)),
+    (refusal(403, "userRateLimitExceeded"), MESSAGE, Limited("minute", 60)),
+    (refusal(403, "userRateLimitExceeded", headers={"retry-after": "7"}), MESSAGE, Limited("minute", 7)),
     (refusal(403, "dailyLimitExceeded"), MAILBOX, Operator(causes.PROJECT_QUOTA)),
     (refusal(403, "accessNotConfigured", "Gmail API has not been used in project"), MAILBOX, Operator(causes.API_NOT_ENABLED)),
     (refusal(403, "forbidden", details=[{"reason": "SERVICE_DISABLED"}]), MAILBOX, Operator(causes.API_NOT_ENABLED)),
@@ -62,17 +74,19 @@ TABLE = [
     (refusal(404, "notFound", "Resource not found (resource=gmail)."), WATCH, Operator(causes.PUSH_TOPIC)),
     # 408, 429
     (refusal(408), MAILBOX, Retry(None)),
-    (refusal(429, "rateLimitExceeded", "Too many concurrent requests for user"), MESSAGE, Retry(None)),
-    (refusal(429, "rateLimitExceeded", f"User-rate limit exceeded.  Retry after {ISO}"), MESSAGE, Retry(900.25)),
-    (refusal(429, "rateLimitExceeded", "User-rate limit exceeded.  Retry after 2020-01-01T00:00:00.000Z"), MESSAGE, Retry(0)),
-    (refusal(429, "rateLimitExceeded", "User-rate limit exceeded.  Retry after 2026-99-01T00:00:00Z"), MESSAGE, Retry(None)),
-    (refusal(429, "rateLimitExceeded", "Resource has been exhausted (e.g. check quota)."), MESSAGE, Retry(None)),
-    (refusal(429, headers={"retry-after": "120"}), MAILBOX, Retry(120)),
-    (refusal(429, headers={"retry-after": "Mon, 02 Mar 2026 09:05:00 GMT"}), MAILBOX, Retry(300)),
-    (refusal(429, headers={"retry-after": "soon"}), MAILBOX, Retry(None)),
-    (refusal(429, headers={"retry-after": "nan"}), MAILBOX, Retry(None)),
-    (refusal(429, headers={"retry-after": "-5"}), MAILBOX, Retry(0)),
-    (refusal(429, headers={"retry-after": "99999999"}), MAILBOX, Retry(86400)),
+    (refusal(429, "rateLimitExceeded", "Too many concurrent requests for user"), MESSAGE, Limited("concurrency")),
+    (refusal(429, "rateLimitExceeded", f"User-rate limit exceeded.  Retry after {ISO}"), MESSAGE, Limited("user", 900.25)),
+    (refusal(429, "rateLimitExceeded", "User-rate limit exceeded.  Retry after 2020-01-01T00:00:00.000Z"), MESSAGE, Limited("user")),
+    (refusal(429, "rateLimitExceeded", "User-rate limit exceeded.  Retry after 2026-99-01T00:00:00Z"), MESSAGE, Limited("user")),
+    (refusal(429, "rateLimitExceeded", "Resource has been exhausted (e.g. check quota)."), MESSAGE, Limited("user")),
+    (refusal(429, headers={"retry-after": "120"}), MAILBOX, Limited("user", 120)),
+    (refusal(429, headers={"retry-after": "Mon, 02 Mar 2026 09:05:00 GMT"}), MAILBOX, Limited("user", 300)),
+    (refusal(429, headers={"retry-after": "Mon, 02 Mar 2026 08:05:00 GMT"}), MAILBOX, Limited("user")),
+    (refusal(429, headers={"retry-after": "0"}), MAILBOX, Limited("user")),
+    (refusal(429, headers={"retry-after": "soon"}), MAILBOX, Limited("user")),
+    (refusal(429, headers={"retry-after": "nan"}), MAILBOX, Limited("user")),
+    (refusal(429, headers={"retry-after": "-5"}), MAILBOX, Limited("user")),
+    (refusal(429, headers={"retry-after": "99999999"}), MAILBOX, Limited("user")),
     # 5xx
     (refusal(500, "backendError"), WATCH, Retry(None)),
     (refusal(502, body=b"<html>"), HISTORY, Retry(None)),
@@ -106,7 +120,7 @@ TABLE = [
 def test_every_row_of_the_table(error, about, expected):
     found = raised(error, about)
     assert type(found) is type(expected)
-    for name in ("cause", "after"):
+    for name in ("cause", "after", "shape", "everyone"):
         assert getattr(found, name, None) == getattr(expected, name, None)
 
 

@@ -1,7 +1,10 @@
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import pytest
 
 from providers import causes
-from providers.client import CursorExpired, Gone, Operator, Reconnect, Retry
+from providers.client import CursorExpired, Gone, Limited, Operator, Reconnect, Retry
 from providers.graph.errors import (
     TABLE,
     About,
@@ -33,11 +36,50 @@ def test_throttling_is_known_by_its_code_too(code):
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("17", 17.0), ("0", None), ("", None), ("soon", None), ("-3", None), ("999999", None)],
+    [
+        ("17", 17.0),
+        ("0", None),
+        ("", None),
+        ("soon", None),
+        ("-3", None),
+        ("999999", None),
+        ("nan", None),
+        ("inf", None),
+    ],
 )
 def test_retry_after_is_seconds_or_nothing(value, seconds):
     assert retry_after({"retry-after": value}) == seconds
     assert refusal(429, headers={"retry-after": value}).after == seconds
+
+
+def test_retry_after_may_be_a_date():
+    when = datetime.now(UTC) + timedelta(minutes=5)
+    seconds = retry_after({"retry-after": format_datetime(when, usegmt=True)})
+    assert seconds is not None
+    assert 290 < seconds <= 300
+    assert retry_after({"retry-after": "Mon, 02 Mar 2020 08:05:00 GMT"}) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "shape"),
+    [
+        (429, "ApplicationThrottled", "concurrency"),
+        (403, "applicationThrottled", "concurrency"),
+        (429, "TooManyRequests", "user"),
+        (429, "", "user"),
+        (403, "ErrorServerBusy", "user"),
+        (509, "", "bandwidth"),
+    ],
+)
+def test_a_limit_is_told_from_a_service_that_fails(status, code, shape):
+    found = refusal(status, code)
+    assert isinstance(found, Limited)
+    assert (found.shape, found.everyone) == (shape, False)
+
+
+@pytest.mark.parametrize("status", [408, 423, 500, 502, 503, 504])
+def test_a_failing_service_is_no_limit(status):
+    assert not isinstance(refusal(status, "whatever"), Limited)
 
 
 def test_a_missing_retry_after_is_nothing():

@@ -247,7 +247,7 @@ def test_a_mailbox_is_listed_and_woken(replylog, tmp_path: Path, now, redis, red
     ]
     assert set(listed[0]) == {
         "id", "address", "provider", "kind", "status", "reason", "followed_folders",
-        "last_synced_at", "lag_seconds",
+        "last_synced_at", "lag_seconds", "blocked_by", "blocked_since", "blocked_until",
     }  # fmt: skip
     assert shown.stdout.splitlines()[1].split()[:4] == [
         "ana@acme.test", "gmail", "connected", "never",

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from crm.store import contacts, mailboxes
+from crm.store import contacts, limits
 from providers import causes
 from providers.client import Retry
 from tests.web import story
@@ -259,5 +259,6 @@ def test_a_bug_is_told_plainly_and_logged_without_its_text(ana, app, capsys):
 
 def test_a_mailbox_that_waits_for_the_provider_says_so(ana, company, told, database, now):
     with database.begin() as conn:
-        mailboxes.block(conn, company.boxes["ana@acme.test"], now + timedelta(minutes=5))
+        box = company.boxes["ana@acme.test"]
+        limits.block(conn, box, now + timedelta(minutes=5), "limit:user", now)
     assert "asked us to slow down" in ana.get("/mailboxes").text

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from crm.model import Ref
-from crm.store import contacts, journal, mailboxes, never_log, waiting
+from crm.store import contacts, journal, limits, never_log, waiting
 from crm.store import settings as account_settings
 from crm.store.outcomes import Later, Refused
 from providers.client import Gone, Operator, Reconnect, Retry
@@ -345,7 +345,8 @@ def test_why_values_cannot_be_read_is_said(company, make_app, told, row_of, foun
 
 def test_a_mailbox_that_must_wait_is_not_asked(ana, company, told, row_of):
     with company.database.begin() as conn:
-        mailboxes.block(conn, company.boxes[ANA], company.now + timedelta(minutes=5))
+        until = company.now + timedelta(minutes=5)
+        limits.block(conn, company.boxes[ANA], until, "limit:user", company.now)
     assert "does not answer right now" in ana.get(f"/why/rows/{row_of(PAUL).id}/values").text
 
 

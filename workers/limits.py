@@ -1,0 +1,61 @@
+"""How long a mailbox is left alone after a failure, and all mailboxes where a limit is everybody's."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from crm.store import limits
+from crm.store.limits import ERROR, LIMIT, SETUP
+from crm.store.mailboxes import Mailbox
+from infra.metrics import gauge
+from providers import causes
+from providers.client import Limited, Operator, Retry
+from providers.waiting import LIMITS
+from workers.runtime import Runtime
+from workers.times import after_failed_run, jitter
+
+BLOCKED = gauge(
+    "replylog_mailboxes_blocked",
+    "Mailboxes that are left alone now: a limit, an outage, our set-up",
+)
+
+OPERATOR_PAUSE = timedelta(minutes=15)
+PROJECT = f"{LIMIT}project"
+DAY = f"{SETUP}{causes.PROJECT_QUOTA}"
+SPREAD = timedelta(minutes=1)  # over which everybody comes back
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How long, why (`crm.store.limits`), and whether all mailboxes of the provider rest."""
+
+    span: timedelta
+    by: str
+    everyone: bool = False
+
+
+def rest_after(error: Exception, mailbox: Mailbox) -> Rest:
+    """What a mailbox needs after a run that failed so. A limit is counted."""
+    before = mailbox.failed_runs
+    if isinstance(error, Operator):
+        whole = error.cause == causes.PROJECT_QUOTA
+        if whole:
+            LIMITS.labels(mailbox.provider, "day").inc()
+        return Rest(OPERATOR_PAUSE, SETUP + error.cause, whole)
+    if isinstance(error, Limited):
+        LIMITS.labels(mailbox.provider, error.shape).inc()
+        return Rest(after_failed_run(error.after, before), LIMIT + error.shape, error.everyone)
+    after = error.after if isinstance(error, Retry) else None
+    return Rest(after_failed_run(after, before), ERROR + type(error).__name__)
+
+
+def block_everyone(runtime: Runtime, provider: str, until: datetime, by: str) -> None:
+    """A limit of our whole project: nobody asks the provider before `until`."""
+    after: int | None = 0
+    while after is not None:
+        with runtime.database.begin() as conn:
+            after = limits.block_all(conn, provider, until, by, runtime.clock(), after)
+
+
+def spread(by: str) -> timedelta:
+    """How much later than `blocked_until` a mailbox comes back, so that not all do at once."""
+    return SPREAD - jitter(SPREAD, 1.0) if by in (PROJECT, DAY) else timedelta()
