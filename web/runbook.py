@@ -84,7 +84,10 @@ ENTRIES: tuple[Entry, ...] = (
             "All of one provider: the project's or the app's own quota is used up. Ask the provider for more, "
             "or look for another program that uses the same client id.",
         ),
-        (("replylog_mailboxes_blocked", "many at once: a quota of the whole app"),),
+        (
+            ("replylog_mailboxes_blocked", "many at once: a quota of the whole app"),
+            ("replylog_provider_limits_total", "which limits are met, by their shape"),
+        ),
     ),
     Entry(
         "queue",

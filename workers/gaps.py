@@ -12,7 +12,7 @@ from crm.model import GapState
 from crm.store import gaps, settle
 from crm.store.gaps import MOST_COUNTED, GapRow
 from crm.store.settle import LeaseLost, Run
-from providers.client import Item, MailClient, Operator, Page, Reconnect, Retry
+from providers.client import Item, Limited, MailClient, Operator, Page, Reconnect
 from workers.runtime import Runtime, Stopped
 from workers.settling import Settling
 
@@ -44,7 +44,7 @@ class Gaps:
                 with self.runtime.database.begin() as conn:
                     settle.commit(conn, self.run, (), self.runtime.clock())
                     gaps.not_counted(conn, self._account, gap.id, gap.attempts + 1)
-                if isinstance(error, Retry) and error.after is not None:
+                if isinstance(error, Limited) or getattr(error, "after", None) is not None:
                     raise
 
     def _count(self, gap: GapRow) -> None:

@@ -6,17 +6,11 @@ from datetime import datetime, timedelta
 from crm.store import limits
 from crm.store.limits import ERROR, LIMIT, SETUP
 from crm.store.mailboxes import Mailbox
-from infra.metrics import gauge
 from providers import causes
 from providers.client import Limited, Operator, Retry
 from providers.waiting import LIMITS
 from workers.runtime import Runtime
 from workers.times import after_failed_run, jitter
-
-BLOCKED = gauge(
-    "replylog_mailboxes_blocked",
-    "Mailboxes that are left alone now: a limit, an outage, our set-up",
-)
 
 OPERATOR_PAUSE = timedelta(minutes=15)
 PROJECT = f"{LIMIT}project"

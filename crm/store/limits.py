@@ -8,7 +8,7 @@ they begin and when they are over.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from crm.history import What
 from crm.model import MailboxStatus
@@ -133,11 +133,3 @@ def _set(conn: Connection, ids: Sequence[int], values: dict[str, object]) -> Non
     if ids:
         statement = update(Table).where(Table.id.in_(ids)).values(values)
         conn.execute(statement.execution_options(all_accounts=_EVERYBODY))
-
-
-def blocked_now(conn: Connection, now: datetime) -> int:
-    """How many connected mailboxes, of all accounts, are left alone now."""
-    query = select(func.count()).where(
-        Table.blocked_until > now, Table.status == MailboxStatus.CONNECTED
-    )
-    return conn.scalar(query.execution_options(all_accounts="the operator sees every account")) or 0

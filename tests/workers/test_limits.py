@@ -12,7 +12,7 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from crm.history import What, sentence
-from crm.store import history, limits, runs
+from crm.store import history, limits, operations, runs
 from crm.tables import Mailbox as Table
 from providers import causes
 from providers.client import Limited, Operator, Retry
@@ -21,7 +21,6 @@ from tests.workers.conftest import Office
 from tests.workers.losses.play import MARIA, ROOT, before, reply
 from workers.limits import SPREAD
 from workers.times import QUIET
-from workers.timetable import BLOCKED, Timetable
 
 HERE = Path(__file__).resolve().parents[2]
 SECOND = timedelta(seconds=1)
@@ -171,7 +170,7 @@ def test_a_limit_of_the_project_holds_for_all_mailboxes_of_the_provider(
         assert until <= row.wake_at <= until + SPREAD, "not all at the same second"
         assert len(told(office, box)) == 1
     with office.database.read() as conn:
-        assert limits.blocked_now(conn, office.clock) == 3
+        assert operations.state(conn, office.clock).blocked == 3
     office.clock = until
     office.settle(steps=65)
     assert told(office, bob)[-1] in {What.LIMIT_OVER, What.SETUP_MENDED}
@@ -182,16 +181,6 @@ def test_a_limit_of_one_mailbox_holds_for_no_other(office: Office, ana: int) -> 
     office.boxes[ana].refuse(Limited("user", 900.0), method="changes")
     office.sync(ana, bob)
     assert not office.row(bob).rests(office.clock)
-
-
-def test_the_timetable_tells_how_many_mailboxes_rest(office: Office, ana: int) -> None:
-    office.boxes[ana].refuse(Limited("user", 900.0), method="changes")
-    office.sync(ana)
-    Timetable(office.runtime).tick()
-    assert BLOCKED._value.get() == 1
-    office.clock += timedelta(seconds=901)
-    Timetable(office.runtime).tick()
-    assert BLOCKED._value.get() == 0
 
 
 def test_how_many_rest_is_asked_of_an_index(office: Office) -> None:
