@@ -22,7 +22,7 @@ from crm.store.audits import AuditRow, Found, Tally
 from crm.store.mailboxes import Mailbox
 from crm.store.settle import LeaseLost
 from infra.metrics import counter, gauge
-from providers.client import Item, MailClient, Operator, ProviderError, Reconnect, Retry
+from providers.client import Item, Limited, MailClient, Operator, ProviderError, Reconnect
 from workers.runtime import Runtime, Stopped
 from workers.settling import Settling
 from workers.times import jitter
@@ -122,7 +122,7 @@ class _Slice:
         except ENDS_THE_RUN:
             raise
         except Exception as error:
-            if isinstance(error, Retry) and error.after is not None:
+            if isinstance(error, Limited) or getattr(error, "after", None) is not None:
                 raise  # a limit holds for the whole mailbox
             known = isinstance(error, ProviderError)  # else it is a bug, and its trace is wanted
             name = type(error).__name__
