@@ -192,8 +192,10 @@ def _outbox(state: State) -> tuple[str, list[str]]:
     ]
     if state.stopped_endpoints:
         facts.append(f"{number(state.stopped_endpoints, 'endpoint')} stopped")
+    if state.outbox.unsent:
+        facts.append(f"{number(state.outbox.unsent, 'mail')} not sent since yesterday")
     late = _late(state.outbox.oldest, state, LATE_EVENT)
-    bad = state.outbox.dead or state.stopped_endpoints or late
+    bad = state.outbox.dead or state.outbox.unsent or state.stopped_endpoints or late
     return LOOK if bad else FINE, facts
 
 

@@ -171,12 +171,17 @@ ENTRIES: tuple[Entry, ...] = (
         (
             "Dead or paused: Settings, Outgoing webhooks names the endpoint and its last status. Mend the receiver, "
             "resume the endpoint, replay.",
+            "Mails not sent: the mail server did not take notices to people for three days; compare the SMTP settings.",
             "Due grows and no endpoint fails: no worker lives, or receivers are slow; start more workers.",
             "Events are kept for 30 days, delivered or not: what is not replayed by then is gone from here.",
         ),
         (
             ("replylog_outbox_due", "growth: too few workers, or slow receivers"),
             ("replylog_outbox_dead", "more than 0: somebody lacks events"),
+            (
+                "replylog_outbox_mails_unsent",
+                "more than 0: the mail server refuses; see its settings",
+            ),
             ("replylog_outbox_oldest_seconds", "an hour: a receiver fails"),
             (
                 "replylog_outbox_deliveries_total",

@@ -29,6 +29,9 @@ MESSAGES = gauge(
 FILES = gauge("replylog_files_waiting", "Files of logged e-mails that are still to be read")
 OUTBOX_DUE = gauge("replylog_outbox_due", "Deliveries of events that are due")
 OUTBOX_DEAD = gauge("replylog_outbox_dead", "Deliveries of events that used all their tries")
+OUTBOX_UNSENT = gauge(
+    "replylog_outbox_mails_unsent", "Mails to people that were given up in the last day"
+)
 OUTBOX_OLDEST = gauge(
     "replylog_outbox_oldest_seconds", "Age of the oldest event that an active receiver lacks"
 )
@@ -84,6 +87,7 @@ class Gauges:
         FILES.set(found.files)
         OUTBOX_DUE.set(found.outbox.due)
         OUTBOX_DEAD.set(found.outbox.dead)
+        OUTBOX_UNSENT.set(found.outbox.unsent)
         OUTBOX_OLDEST.set(since(found.outbox.oldest, found.now))
         ENDPOINTS_STOPPED.set(found.stopped_endpoints)
 

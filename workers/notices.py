@@ -19,8 +19,10 @@ from crm.store.connecting import RECONNECT_TOPIC
 from crm.store.deliveries import Due
 from crm.store.mailboxes import Mailbox
 from crm.store.outbox import Event
+from crm.topics import PAUSED
 from infra.mailer import Mailer, NotSent
 from providers import causes
+from workers import paused_notices
 from workers.destination import Destination, NotDelivered
 from workers.runtime import Runtime
 
@@ -30,9 +32,10 @@ ADMIN_ROLES = frozenset({"admin", "super-admin"})
 def _targets(
     conn: Connection, account_id: int, events: Sequence[Event]
 ) -> Iterator[tuple[int, int]]:
-    """The owner of each mailbox that stopped, and the admins, by user id."""
+    """The owner of each mailbox that stopped, and the admins, by user id; of a webhook the admins."""
     stops = [each for each in events if each.topic == RECONNECT_TOPIC]
-    if not stops:
+    paused = [each for each in events if each.topic == PAUSED]
+    if not (stops or paused):
         return
     users = [user for user in accounts.users(conn, account_id) if user.active]
     for event in stops:
@@ -40,11 +43,28 @@ def _targets(
         for user in users:
             if found and (user.id == found.user_id or user.role in ADMIN_ROLES):
                 yield event.id, user.id
+    for event in paused:
+        yield from ((event.id, each.id) for each in users if each.role in ADMIN_ROLES)
 
 
 def _send(running: Runtime, due: Due) -> None:
-    """Send it, unless it is true no longer: the mailbox was connected again, or stopped anew."""
-    mailer = running.mailer
+    """Send it, unless it is true no longer."""
+    if running.mailer is None:
+        return
+    if due.topic == PAUSED:
+        with running.database.read() as conn:
+            message = paused_notices.message(conn, running.mailer, due)
+    else:
+        message = _of_stop(running, running.mailer, due)
+    try:
+        if message is not None:
+            running.mailer.send(message)
+    except NotSent as failure:
+        raise NotDelivered(failure.error) from None
+
+
+def _of_stop(running: Runtime, mailer: Mailer, due: Due) -> EmailMessage | None:
+    """None where it is true no longer: the mailbox was connected again, or stopped anew."""
     with running.database.read() as conn:
         mailbox = mailboxes.mailbox(conn, due.account_id, due.payload["mailbox_id"])
         user = accounts.user(conn, due.account_id, due.target)
@@ -53,15 +73,9 @@ def _send(running: Runtime, due: Due) -> None:
             if mailbox and mailbox.user_id
             else None
         )
-    if mailer is None or mailbox is None or user is None or not user.active:
-        return
-    if not _still_true(mailbox, due):
-        return
-    message = _message(mailer, mailbox, user, owner, due)
-    try:
-        mailer.send(message)
-    except NotSent as failure:
-        raise NotDelivered(failure.error) from None
+    if mailbox is None or user is None or not user.active or not _still_true(mailbox, due):
+        return None
+    return _message(mailer, mailbox, user, owner, due)
 
 
 def _still_true(mailbox: Mailbox, due: Due) -> bool:

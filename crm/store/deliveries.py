@@ -7,9 +7,9 @@ for the newest one.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, func, or_, select, update
 
 from crm.outbox_tables import Delivery, OutboxEvent, WebhookEndpoint
 from crm.store import paging, sql
@@ -21,6 +21,7 @@ WEBHOOK = "webhook"
 _ALL = "the outbox of every account is told by the same workers"
 _DEAD = (Delivery.next_at.is_(None), Delivery.delivered_at.is_(None))
 MOST_COUNTED = 10_000
+LATELY = timedelta(days=1)  # nobody replays a mail: it stops to be news
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,12 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Of all accounts, numbers up to MOST_COUNTED: what is due, what is dead, the oldest event that
-    somebody active still lacks."""
+    """Of all accounts, numbers up to MOST_COUNTED: which deliveries to endpoints are due or dead,
+    which others (mails) were given up LATELY, the oldest event that somebody active still lacks."""
 
     due: int
     dead: int
+    unsent: int
     oldest: datetime | None
 
 
@@ -280,13 +282,11 @@ def anew(
 
 
 def backlog(conn: Connection, now: datetime) -> Backlog:
-    """How the outbox of all accounts is doing."""
-    open_to = select(Delivery.id).join(
-        WebhookEndpoint,
-        (WebhookEndpoint.id == Delivery.target) & (WebhookEndpoint.state == State.ACTIVE),
-    )
-    due = open_to.where(Delivery.destination == WEBHOOK, Delivery.next_at <= now)
-    oldest = open_to.with_only_columns(Delivery.created_at).where(Delivery.next_at.is_not(None))
+    """How the outbox of all accounts is doing. What a person paused is in nobody's way."""
+    active = select(WebhookEndpoint.id).where(WebhookEndpoint.state == State.ACTIVE)
+    to_webhooks = Delivery.destination == WEBHOOK
+    awaited = select(Delivery.id).where(or_(~to_webhooks, Delivery.target.in_(active)))
+    oldest = awaited.with_only_columns(Delivery.created_at).where(Delivery.next_at.is_not(None))
     first = select(func.min(OutboxEvent.next_at)).execution_options(all_accounts=_ALL)
     moments = (
         conn.scalar(
@@ -294,9 +294,12 @@ def backlog(conn: Connection, now: datetime) -> Backlog:
         ),
         conn.scalar(first),
     )
+    due = (to_webhooks, Delivery.target.in_(active), Delivery.next_at <= now)
+    dead = select(Delivery.id).where(*_DEAD)
     return Backlog(
-        due=_number(conn, due),
-        dead=_number(conn, select(Delivery.id).where(*_DEAD)),
+        due=_number(conn, select(Delivery.id).where(*due)),
+        dead=_number(conn, dead.where(to_webhooks)),
+        unsent=_number(conn, dead.where(~to_webhooks, Delivery.tried_at >= now - LATELY)),
         oldest=min((each for each in moments if each is not None), default=None),
     )
 

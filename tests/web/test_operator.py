@@ -123,6 +123,17 @@ def dead(company):
             deliveries.failed(conn, due, None, 500, "Status")
 
 
+def unsent(company):
+    """A mail to Ana that was given up."""
+    with company.database.begin() as conn:
+        outbox.tell(conn, company.account, "mailbox.reconnect", "r:1", {}, company.now)
+        told = outbox.by_key(conn, company.account, "r:1")
+        outbox.take_news(conn, company.now, 1)
+        deliveries.add(conn, company.account, "mail", [(told, 1)], company.now)
+        for due in deliveries.claim(conn, "mail", company.now, company.now + MINUTE, 1):
+            deliveries.failed(conn, due, None, None, "SMTPServerDisconnected")
+
+
 def paused(company):
     made = endpoint(company)
     with company.database.begin() as conn:
@@ -146,6 +157,7 @@ def untold(company):
         (no_tick, "timetable", "never ticked"),
         (give_up, "pending", "1 given up"),
         (dead, "outbox", "1 dead"),
+        (unsent, "outbox", "1 mail not sent"),
         (paused, "outbox", "1 endpoint stopped"),
         (untold, "outbox", "oldest on its way: 2 hours"),
     ],

@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from crm.store import mailboxes, teams
+from crm.store import endpoints, mailboxes, outbox, teams
 from crm.tables import Delivery
+from crm.topics import PAUSED, State
 from infra.mailer import Mailer
 from infra.settings import Settings
 from providers import causes
 from tests.mail_server import serving
-from tests.workers.outbox_desk import deliver, pass_time
+from tests.workers.outbox_desk import deliver, endpoint, pass_time
 from workers import notices
 from workers.runtime import mailer_of
 
@@ -93,6 +94,36 @@ def test_the_owner_and_the_admins_get_one_mail_each(desk, running, box):
     assert (ben["Auto-Submitted"], ana["Subject"]) == ("auto-generated", "ben@acme.test stopped")
     assert "Its owner was told" in text_of(ana)
     assert "/reconnect" not in text_of(ana)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [(State.FAILING, "has failed for days"), (State.GONE, "it is gone (410)")]
+)
+def test_admins_get_a_mail_when_an_outgoing_webhook_stops(desk, running, box, state, said):
+    made = endpoint(desk, "email.logged", url="https://crm.test/secret-key")
+    pause_for_failing(desk, made.id, state)
+    deliver(desk, running)
+    (letter,) = box.letters
+    assert letter["To"] == ANA
+    assert said in text_of(letter)
+    assert f"https://crm.acme.test/settings/webhooks/{made.id}" in text_of(letter)
+    assert "secret-key" not in text_of(letter)
+
+
+def test_no_mail_is_sent_about_a_webhook_that_was_resumed_meanwhile(desk, running, box):
+    made = endpoint(desk, "email.logged")
+    pause_for_failing(desk, made.id, State.FAILING)
+    with desk.database.begin() as conn:
+        endpoints.resume(conn, desk.account_id, made.id, desk.clock)
+    deliver(desk, running)
+    assert box.letters == []
+
+
+def pause_for_failing(desk, endpoint_id, state):
+    with desk.database.begin() as conn:
+        endpoints.pause(conn, desk.account_id, endpoint_id, state)
+        payload = {"endpoint_id": endpoint_id, "why": state.value}
+        outbox.tell(conn, desk.account_id, PAUSED, f"p:{endpoint_id}", payload, desk.clock)
 
 
 def test_an_admin_is_asked_for_help_where_it_takes_one(desk, running, box):
