@@ -2,6 +2,7 @@
 
 import json
 import stat
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -242,24 +243,47 @@ def _table(rows: list[dict[str, Any]]) -> None:
         click.echo("  ".join(cells).rstrip())
 
 
+def connected(database: "Database", address: str) -> "list[Mailbox]":
+    """The connected mailboxes with this address, of any account; there is one at least."""
+    from crm.addresses import normalise
+    from crm.model import MailboxStatus
+    from crm.store import mailboxes
+
+    with database.read() as conn:
+        ids = [each for _, each in mailboxes.by_address(conn, normalise(address))]
+        rows = [mailboxes.by_id(conn, each) for each in ids]
+    live = [each for each in rows if each and each.status is MailboxStatus.CONNECTED]
+    if not live:
+        raise click.ClickException(f"{address} is no connected mailbox")
+    return live
+
+
 @mailbox.command("sync")
 @click.argument("address")
 def mailbox_sync(address: str) -> None:
     """Have a worker read a mailbox now."""
-    from crm.addresses import normalise
-    from crm.model import MailboxStatus
-    from crm.store import mailboxes
     from infra.redis_client import web_client
     from replylog import roles
     from workers.queue import Queue
 
     settings = load()
-    with opened(settings) as database, database.read() as conn:
-        ids = [each for _, each in mailboxes.by_address(conn, normalise(address))]
-        rows = [mailboxes.by_id(conn, each) for each in ids]
-    live = [each.id for each in rows if each and each.status is MailboxStatus.CONNECTED]
-    if not live:
-        raise click.ClickException(f"{address} is no connected mailbox")
+    with opened(settings) as database:
+        live = [each.id for each in connected(database, address)]
     with roles.with_redis(settings) as reached, web_client(reached) as redis:
         Queue(redis).wake(*live)
     click.echo(f"Woken: {address}")
+
+
+@mailbox.command("audit")
+@click.argument("address")
+@click.option("--days", type=click.IntRange(1, 28), default=3, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def mailbox_audit(address: str, days: int, as_json: bool) -> None:
+    """Compare a mailbox's last days with the journal, now, and have judged what is missing. Exit code
+    1 where something was, 2 where it could not be ended now."""
+    from replylog import auditing
+
+    settings = load()
+    with opened(settings) as database:
+        live = connected(database, address)
+    sys.exit(max(auditing.run(settings, each, days, as_json) for each in live))

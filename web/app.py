@@ -15,6 +15,7 @@ from infra.secrets import Secrets
 from infra.settings import Settings
 from providers import registry
 from web import (
+    audits,
     companies,
     connect,
     connected,
@@ -85,6 +86,9 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (  # path, endpoint
     ("/mailboxes/<int:mailbox_id>/journal", "journal", journal.of_mailbox, GET),
     ("/mailboxes/<int:mailbox_id>/history", "history", history.page, GET),
     ("/mailboxes/<int:mailbox_id>/history/lines", "history_lines", history.lines_part, GET),
+    ("/mailboxes/<int:mailbox_id>/audit", "audit", audits.page, GET),
+    ("/mailboxes/<int:mailbox_id>/audit", "audit_now", audits.begin, POST),
+    ("/mailboxes/<int:mailbox_id>/audit/lines", "audit_lines", audits.lines_part, GET),
     ("/why", "why", journal.page, GET),
     ("/why/lines", "why_lines", journal.lines_part, GET),
     ("/why/rows/<int:row_id>", "why_row", journal_rows.row_part, GET),

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from crm.audit_words import Why
 from crm.columns import key
 from crm.database import OperationalError
 from crm.history import What
@@ -66,15 +67,6 @@ BY_RIGHT = frozenset({"draft", "junk", "trash", "folder", "disconnected"})  # in
 ENDS_THE_RUN = (LeaseLost, OperationalError, Reconnect, Operator, Stopped)
 
 _SLOTS = threading.BoundedSemaphore(2)  # of a process's threads; the others are for pushes
-
-
-class Reason:
-    """Why the journal did not know a message, as far as can be told afterwards."""
-
-    PUSH = "push-missed"  # it came while nothing announced mail, or the announcement was silent
-    REPAIR = "cursor-repair"  # it came before an expired cursor was replaced
-    LISTING = "listing-gap"  # the cursor passed it though it lay where we look
-    RESCUED = "moved-in"  # it was refused for its place and lies in a followed one now
 
 
 def audit(
@@ -227,12 +219,12 @@ class _Slice:
         of a quiet mailbox alone."""
         when = message.received_at
         if message.provider_id in self.stale:
-            return Reason.RESCUED
+            return Why.RESCUED
         if when is not None and any(began <= when <= ended for began, ended in self.repairs):
-            return Reason.REPAIR
+            return Why.REPAIR
         if when is not None and any(began <= when <= ended for began, ended in self.lapses):
-            return Reason.PUSH
-        return Reason.LISTING
+            return Why.PUSH
+        return Why.LISTING
 
     def _gives_way(self, current: AuditRow) -> bool:
         """Whether to end here for somebody who rang."""

@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from argon2 import PasswordHasher
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 
 from crm import kinds, messages
 from crm.database import Database
@@ -18,7 +18,7 @@ from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
 from crm.store.mailboxes import Mailbox
 from crm.store.outcomes import Logged, Refused
-from crm.tables import PendingMessage
+from crm.tables import Audit, PendingMessage
 from infra.secrets import Secrets
 from tests.crm.store_world import World, a_token
 
@@ -75,6 +75,21 @@ class Company:
         """The mailbox waits for its owner."""
         with self.database.begin() as conn:
             mailboxes.need_reconnect(conn, self.account, self.boxes[address].id, cause, self.now)
+
+    def audited(self, address: str) -> None:
+        """Three audits of the mailbox: a clean one, one that found something, one under way."""
+        now, day = self.now, timedelta(days=1)
+        row = {"account_id": self.account, "mailbox_id": self.boxes[address].id, "looked": 41}
+        clean = row | {"asked": "night", "began_at": now - 2 * day, "since": now - 5 * day}
+        clean |= {"until": now - 2 * day, "reached": now - 2 * day, "ended_at": now - 2 * day}
+        missed = clean | {"began_at": now - day, "since": now - 4 * day, "ended_at": now - day}
+        missed |= {"until": now - day, "reached": now - day, "missed": 2, "logged": 1}
+        missed |= {"left_out": 3, "reasons": {"listing-gap": 1, "push-missed": 1}}
+        doing = row | {"asked": "person", "began_at": now, "since": now - 3 * day}
+        doing |= {"until": now, "reached": now - day}
+        with self.database.begin() as conn:
+            for each in (clean, missed, doing):
+                conn.execute(insert(Audit).values(each))
 
     def contact(self, name: str, *addresses: str, company: str = "") -> int:
         with self.database.begin() as conn:

@@ -47,9 +47,8 @@ def tell(company: Company) -> dict[str, Any]:
     company.connect(ana)
     company.connect("ben@acme.test", "graph")
     globex = "Globex GmbH"
-    ids: dict[str, Any] = {
-        "maria": company.contact("Maria Rossi", "maria@globex.test", company=globex)
-    }
+    ids: dict[str, Any] = {}
+    ids["maria"] = company.contact("Maria Rossi", "maria@globex.test", company=globex)
     ids["joe"] = company.contact("Joe Smith", "joe@initech.test", company="Initech")
     company.contact("Bob Keller", "bob@globex.test", company=globex)
     company.contact("", "office@umbrella.test")
@@ -58,6 +57,7 @@ def tell(company: Company) -> dict[str, Any]:
         ids["deal"] = deals.add(conn, company.account, "40 seats", [ids["maria"]], company.now)
         ids["no_deal"] = deals.add(conn, company.account, "Training", [], company.now)
 
+    company.audited(ana)
     offer = company.mail(ANA, MARIA, "Offer 12", OFFER, bcc=BCC)
     ids["offer"] = company.bring(ana, offer, 2 * DAY)
     away = company.mail(

@@ -42,6 +42,8 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "contact-files": lambda ids: f"/contacts/{ids['maria']}/files",
     "mailboxes": lambda _: "/mailboxes",
     "history": lambda _: "/mailboxes/1/history",
+    "audit": lambda _: "/mailboxes/1/audit",
+    "audit-empty": lambda _: "/mailboxes/2/audit",
     "journal": lambda _: "/why",
     "journal-empty": lambda _: "/why?sender=nobody",
     "journal-counts": lambda _: "/why/counts",
