@@ -330,6 +330,20 @@ def test_a_watch_of_another_environment_is_ended_first(watched):
     assert counts(watched)["stop"] == 1
 
 
+def test_a_watch_that_another_environment_takes_again_at_once_is_the_operators(watched):
+    said = (
+        "Only one user push notification client allowed per developer (call /stop then try again)"
+    )
+    refusal = json.dumps({"error": {"code": 400, "message": said}})
+    watched.sandbox.post(
+        "/control/faults", match="/watch", kind="status", status=400, body=refusal, times=2
+    )
+    with pytest.raises(Operator) as caught:
+        watched.client.watch(())
+    assert caught.value.cause == causes.PUSH_CLIENT
+    assert len(watched.client.watch(())) == 1
+
+
 @pytest.mark.parametrize(
     "topic", ["projects/sandbox/topics/missing", "projects/foreign/topics/gmail"]
 )

@@ -19,8 +19,8 @@ def box(sqlite_url: str, redis: Any, secrets: Any, sandbox: Sandbox) -> Iterator
     database = Database(sqlite_url)
     with watched("graph", database, redis, secrets, sandbox) as made:
         rule(made)
-        made.timetable(FOLDERS_EVERY + MINUTE)
-        made.heard(0.05)
+        made.forward(FOLDERS_EVERY)
+        made.sync()
         yield made
     database.close()
 
@@ -53,7 +53,8 @@ def test_what_a_rule_moved_before_anybody_knew_of_it_is_found(
     database = Database(sqlite_url)
     with watched("graph", database, redis, secrets, sandbox) as box:
         sandbox.post("/control/switches", **{"graph.delta_filter_hides_moved": hides})
-        box.timetable(HOUR)
+        box.forward(HOUR)
+        box.sync()
         rule(box)
         box.forward(2 * MINUTE)
         moved = box.deliver()
@@ -149,7 +150,8 @@ def test_within_ten_minutes_this_is_noticed(
     act: Act, there: set[str], told: list[str], box: Watched
 ) -> None:
     act(box)
-    box.timetable(FOLDERS_EVERY + MINUTE)
+    box.forward(FOLDERS_EVERY)
+    box.sync()
     assert followed(box) == there
     assert [
         line for line in box.told[1:] if "no longer knew" not in line and "listed" not in line
@@ -176,11 +178,13 @@ def test_a_rule_that_is_turned_on_again_is_followed_again_with_what_came_just_be
     box: Watched,
 ) -> None:
     rule(box, enabled=False)
-    box.timetable(HOUR)
+    box.forward(HOUR)
+    box.sync()
     rule(box)
     box.forward(MINUTE)
     ref = box.deliver()
-    box.timetable(FOLDERS_EVERY + MINUTE)
+    box.forward(FOLDERS_EVERY)
+    box.sync()
     assert followed(box) == {"Customers"}
     assert ref in box.seen
     assert box.told[2] == FOLLOWED
@@ -188,7 +192,9 @@ def test_a_rule_that_is_turned_on_again_is_followed_again_with_what_came_just_be
 
 def test_a_rule_that_cannot_be_read_is_told_once(box: Watched) -> None:
     box.control("microsoft/read-only-rule", name="Odd", from_contains="x", target_folder="Secret")
-    box.timetable(HOUR)
+    for _ in range(3):
+        box.forward(FOLDERS_EVERY)
+        box.sync()
     assert len([line for line in box.told if "“Odd”" in line]) == 1
 
 

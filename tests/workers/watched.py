@@ -183,7 +183,7 @@ def watched(
     hooks = GraphNotifications(Directory(office.queue, database), office.queue)
     app.add_url_rule("/webhooks/graph", view_func=hooks.receive, methods=["POST"])
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
     office.settings = _settings(sandbox, provider, url)
