@@ -69,6 +69,7 @@ class Reconnect(ProviderError):
         self.cause = cause
         self.detail = detail
         self.claims = claims
+        self.tokens_version: int | None = None  # of the stored tokens that were refused
 
 
 class Gone(ProviderError):

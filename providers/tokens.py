@@ -78,9 +78,10 @@ class StoredTokens:
         while True:
             try:
                 renewed = refresh(stored)
-            except Reconnect:
+            except Reconnect as error:
                 newer = self._newer_than(version)
                 if newer is None:
+                    error.tokens_version = version
                     raise
                 theirs, version = newer
                 if self._good(theirs, stored.access_token):

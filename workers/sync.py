@@ -274,16 +274,25 @@ class Running:
         """Stop or block the mailbox, unless it is another run's by now, or connected again."""
         FAILURES.labels(type(error).__name__).inc()
         now = self.runtime.clock()
+        if isinstance(error, Reconnect):
+            return self._stop(error, now)
         rest = rest_after(error, self.mailbox)
-        until = None if isinstance(error, Reconnect) else now + rest.span
+        until = now + rest.span
         with suppress(LeaseLost), self.runtime.database.begin() as conn:
             settle.commit(conn, self.held, (), now)
-            if isinstance(error, Reconnect):
-                account_id = self.mailbox.account_id
-                mailboxes.need_reconnect(conn, account_id, self.mailbox.id, error.cause, now)
-                mailboxes.must_prove(conn, account_id, self.mailbox.id, error.claims)
-            else:
-                limits.block(conn, self.mailbox, now + rest.span, rest.by, now)
+            limits.block(conn, self.mailbox, until, rest.by, now)
         if rest.everyone:
-            block_everyone(self.runtime, self.mailbox.provider, now + rest.span, rest.by)
+            block_everyone(self.runtime, self.mailbox.provider, until, rest.by)
         return until
+
+    def _stop(self, error: Reconnect, now: datetime) -> datetime | None:
+        """Stop the mailbox until a person connects it again, unless somebody stored new tokens since
+        the refusal: those count, and are tried."""
+        which = (self.mailbox.account_id, self.mailbox.id)
+        with suppress(LeaseLost), self.runtime.database.begin() as conn:
+            settle.commit(conn, self.held, (), now)
+            version = error.tokens_version
+            if not mailboxes.need_reconnect(conn, *which, error.cause, now, version):
+                return now + RECHECK
+            mailboxes.must_prove(conn, *which, error.claims)
+        return None

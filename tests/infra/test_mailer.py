@@ -65,7 +65,8 @@ def test_a_server_elsewhere_without_starttls_gets_nothing(monkeypatch):
         assert box.letters == []
 
 
-def test_a_wrong_password_is_told(trusted):
+def test_a_wrong_password_is_told(trusted, monkeypatch):
+    monkeypatch.setattr(mailers, "TIMEOUT", 0.5)  # the server falls silent
     with serving(trusted, password="secret") as (_, port), pytest.raises(NotSent) as caught:
         mailer(f"smtp://me:wrong@127.0.0.1:{port}").send(letter())
     assert caught.value.error in {"SMTPAuthenticationError", "SMTPServerDisconnected"}

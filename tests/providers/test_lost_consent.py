@@ -306,3 +306,42 @@ def test_claims_come_back_in_the_next_sign_in():
     url = oauth.begin("graph", SETTINGS, BACK, "ana@acme.test", claims).url
     assert "claims=%7B%22access_token%22" in url
     assert "claims" not in oauth.begin("graph", SETTINGS, BACK, "ana@acme.test").url
+
+
+# -- what people and administrators do
+
+
+@pytest.mark.parametrize("deed", ["password", "consent"])
+def test_what_a_person_does_at_google_ends_the_grant(gmail, deed):
+    gmail.sandbox.post(f"/control/{deed}", address=gmail.address)
+    assert refused("gmail", gmail).cause == causes.REVOKED
+
+
+def test_too_many_consents_for_one_app_end_the_oldest(gmail):
+    for _ in range(101):
+        gmail.token(READ)
+    assert refused("gmail", gmail).cause == causes.REVOKED
+
+
+DEEDS = [
+    ("consent", causes.CONSENT_MISSING),
+    ("microsoft/revoke-sessions", causes.REVOKED),
+]
+
+
+@pytest.mark.parametrize(("deed", "cause"), DEEDS, ids=[row[0] for row in DEEDS])
+def test_what_a_person_does_at_microsoft_ends_the_grant(sandbox, deed, cause):
+    address = "ben@acme365.test"
+    given = sandbox.post("/control/microsoft/token", address=address)
+    sandbox.post(f"/control/{deed}", address=address)
+    with pytest.raises(Reconnect) as caught:
+        oauth.adopt("graph", graph_rig.settings_for(sandbox), given["refresh_token"])
+    assert caught.value.cause == cause
+
+
+def test_a_changed_password_at_microsoft_ends_no_grant_of_an_app_with_a_secret(sandbox):
+    address = "ben@acme365.test"
+    given = sandbox.post("/control/microsoft/token", address=address)
+    sandbox.post("/control/password", address=address)
+    found = oauth.adopt("graph", graph_rig.settings_for(sandbox), given["refresh_token"])
+    assert found.address == address

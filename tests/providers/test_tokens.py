@@ -146,6 +146,14 @@ def test_the_rotated_token_is_renewed_itself_when_it_is_old_too():
     assert world.tokens.refresh_token == "refresh-1"
 
 
+def test_a_refusal_says_of_which_tokens_it_is():
+    world = World(error=Reconnect("revoked"), version=7)
+    world.now += timedelta(hours=2)
+    with pytest.raises(Reconnect) as caught:
+        world.source(pause=lambda _: None).token()
+    assert caught.value.tokens_version == 7
+
+
 @pytest.mark.parametrize("error", [Reconnect("revoked"), Retry(5)])
 def test_what_the_authority_says_is_passed_on(error):
     world = World(error=error)

@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 from crm.database import Database
 from crm.model import MailboxStatus
 from crm.store import mailboxes
-from providers import causes
+from providers import causes, tokens
 from tests.providers.gmail_rig import READ
 from tests.workers.live import LiveOffice, settings_for
 from web.connecting import new_mailbox
@@ -35,7 +35,8 @@ class RealOffice(LiveOffice):
 
 
 @pytest.fixture
-def office(sqlite_url, redis, secrets, sandbox) -> Iterator[RealOffice]:
+def office(sqlite_url, redis, secrets, sandbox, monkeypatch) -> Iterator[RealOffice]:
+    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0.001)
     database = Database(sqlite_url)
     made = RealOffice(database, Queue(redis), secrets, datetime.now(UTC), sandbox)
     made.settings = settings_for(sandbox)
@@ -150,3 +151,27 @@ def test_an_event_that_is_not_ours_rings_nobody(office, ana, door, sandbox, more
     office.queue.done(ana[0])
     assert sandbox.post("/control/google/risc", **body)["status"] == status
     assert office.queue.awake() == 0
+
+
+def test_new_tokens_that_somebody_stored_outweigh_the_refusal_of_old_ones(sqlite_office):
+    from crm.model import Tokens
+    from providers.client import Reconnect
+
+    office = sqlite_office
+    mailbox_id = office.mailbox(ANA)
+    refused = Reconnect(causes.REVOKED)
+    refused.tokens_version = 1
+    office.boxes[mailbox_id].refuse(refused)
+    fresh = Tokens("new", "new", office.clock)
+    with office.database.begin() as conn:
+        which = (conn, office.account_id, mailbox_id)
+        assert mailboxes.save_tokens(*which, fresh, 1, office.secrets)
+    office.sync(mailbox_id)
+    row = office.row(mailbox_id)
+    assert row.status is MailboxStatus.CONNECTED
+    assert row.wake_at > office.clock
+
+    refused.tokens_version = 2
+    office.boxes[mailbox_id].refuse(refused)
+    office.sync(mailbox_id)
+    assert office.row(mailbox_id).status is MailboxStatus.RECONNECT
