@@ -11,7 +11,7 @@ TOPICS: dict[str, str] = {
     "contact.created": "A contact was made: by hand, by an import, by a program or by mail.",
     "sequence.ended": "A contact answered, and is no longer in a sequence.",
     "mailbox.connected": "A mailbox was connected, for the first time or again.",
-    "mailbox.reconnect": "A mailbox is not read until a person connects it again.",
+    "mailbox.reconnect": "A mailbox waits for a person to connect it again; the cause says why.",
     "webhook.paused": "Another endpoint failed for days, or said it is gone, and is told no more.",
 }
 REFUSED = "email.refused"  # the only one that is not even written where nobody asked for it

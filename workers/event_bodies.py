@@ -88,7 +88,7 @@ def _mailbox(conn: Connection, account_id: int, told: Payload) -> Data:
         "provider": found.provider,
         "kind": found.kind.value,
         "status": found.status.value,
-        "reason": causes.explain(found.cause).sentence if found.cause else None,
+        "reason": causes.explain(found.reason).sentence if found.reason else None,
     }
     return {**told, "mailbox": shaped}
 

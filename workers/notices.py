@@ -90,7 +90,7 @@ def _message(
     own = user.id == mailbox.user_id
     message = EmailMessage()
     message["To"] = user.address
-    message["Subject"] = f"Reconnect {mailbox.address}" if own else f"{mailbox.address} stopped"
+    message["Subject"] = f"Reconnect {mailbox.address}" if own else _title(mailbox)
     message["Date"] = format_datetime(due.told_at)
     host = urlsplit(mailer.public_url).hostname
     message["Message-ID"] = f"<reconnect-{due.event_id}-{user.id}@{host}>"
@@ -99,6 +99,11 @@ def _message(
     lines = _to_owner if own else _to_admin
     message.set_content("\n\n".join(lines(mailer, mailbox, owner, cause, due.told_at)) + "\n")
     return message
+
+
+def _title(mailbox: Mailbox) -> str:
+    moves = mailbox.status is MailboxStatus.CONNECTED
+    return f"{mailbox.address} {'must be reconnected' if moves else 'stopped'}"
 
 
 def _to_owner(
@@ -118,7 +123,9 @@ def _to_admin(
     mailer: Mailer, mailbox: Mailbox, owner: User | None, cause: causes.Cause, at: datetime
 ) -> Iterator[str]:
     whose = f", the mailbox of {owner.name or owner.address}," if owner else ""
-    yield f"{mailbox.address}{whose} stopped on {_time(at)}. {cause.sentence}"
+    reads_on = mailbox.status is MailboxStatus.CONNECTED
+    what = "is still read, but not for long" if reads_on else f"stopped on {_time(at)}"
+    yield f"{mailbox.address}{whose} {what}. {cause.sentence}"
     if cause.admin:
         yield f"It needs an administrator. {cause.action}"
     yield (
