@@ -110,7 +110,8 @@ def _disconnected(about: About) -> Told:
     on = f" on {when.day} {when:%B %Y, %H:%M} UTC" if when else ""
     return (
         f"It arrived{on}, while {about.mailbox.address} was not connected.",
-        "Forward it, and it is logged.",
+        "Forward it, and it is logged. After connecting again, the mailbox's card asks whether to "
+        "read all that arrived meanwhile.",
     )
 
 

@@ -77,7 +77,8 @@ _INCOMING = (
             "It arrived on {received}, while the mailbox was not connected.",
             "It arrived on {received}, while the mailbox was connected.",
         ),
-        remedy="Forward it to log it now. Keep the mailbox connected for what comes next.",
+        remedy="Forward it to log it now. After connecting again, the mailbox's owner is asked "
+        "whether what arrived meanwhile is to be read.",
     ),
     _refusal(
         incoming.automatic,
