@@ -16,7 +16,7 @@ import orjson
 import structlog
 from standardwebhooks.webhooks import Webhook
 
-from crm.database import Connection
+from crm.database import Connection, OperationalError
 from crm.store import deliveries, endpoints, outbox
 from crm.store.deliveries import WEBHOOK, Due
 from crm.store.endpoints import Endpoint
@@ -115,9 +115,9 @@ class Visit:
             following = self._settle(result, leave or self.stopping.is_set())
             if following is None:
                 return
-            result = self._post(*following)
+            result = self._try(following)
 
-    def _settle(self, result: Result | None, leave: bool) -> tuple[Due, str] | None:
+    def _settle(self, result: Result | None, leave: bool) -> Due | None:
         """Store what came of the last post, and take the next; None: let go of the endpoint."""
         now, mine = self.running.clock(), (self.endpoint.account_id, self.endpoint.id)
         with self.running.database.begin() as conn:
@@ -128,21 +128,34 @@ class Visit:
                 self.endpoint = held
                 taken = deliveries.claim(conn, WEBHOOK, now, now + HELD, 1, held.id)
                 if taken:
-                    return taken[0], _body(conn, taken[0])
+                    return taken[0]
             endpoints.rest(conn, *mine, self.token)
         return None
 
-    def _post(self, due: Due, body: str) -> Result:
+    def _try(self, due: Due) -> Result:
+        """One try. An event that cannot be told for a fault of ours fails like any other: its
+        neighbours are told, and it is dead some day."""
         try:
-            headers = signed(self.endpoint, self.running, due, body)
-            answer = self.running.post(self.endpoint.url, headers, body.encode())
-        except (NotPosted, WrongKey) as error:
-            name = error.error if isinstance(error, NotPosted) else type(error).__name__
-            return Result(due, None, name)
+            return self._post(due)
+        except NotPosted as failure:
+            return Result(due, None, failure.error)
+        except WrongKey:
+            return Result(due, None, "WrongKey")
+        except OperationalError:
+            raise
+        except Exception as error:
+            log.exception("event not told", delivery=due.id, error=type(error).__name__)
+            return Result(due, None, type(error).__name__)
+
+    def _post(self, due: Due) -> Result:
+        with self.running.database.read() as conn:
+            body = orjson.dumps(event_bodies.body(conn, due))
+        headers = signed(self.endpoint, self.running, due, body.decode())
+        answer = self.running.post(self.endpoint.url, headers, body)
         if 200 <= answer.status < 300:
             return Result(due, answer.status)
-        return Result(due, answer.status, "Redirect" if 300 <= answer.status < 400 else "Status",
-                      min(answer.after, LONGEST_ASKED))  # fmt: skip
+        error = "Redirect" if 300 <= answer.status < 400 else "Status"
+        return Result(due, answer.status, error, min(answer.after, LONGEST_ASKED))
 
     def _note(self, conn: Connection, result: Result, now: datetime) -> None:
         if result.well:
@@ -174,7 +187,3 @@ class Visit:
         outbox.tell(conn, account_id, PAUSED, key, payload, now)
         PAUSES.labels(state.value).inc()
         log.warning("webhook endpoint paused", endpoint=endpoint_id, why=state.value)
-
-
-def _body(conn: Connection, due: Due) -> str:
-    return orjson.dumps(event_bodies.body(conn, due)).decode()

@@ -184,14 +184,14 @@ def resume(conn: Connection, account_id: int, endpoint_id: int, now: datetime) -
 def remove(conn: Connection, account_id: int, endpoint_id: int) -> None:
     """Forget it and its deliveries. Raises NoSuchEndpoint."""
     one(conn, account_id, endpoint_id)
-    conn.execute(delete(Table).where(Table.account_id == account_id, Table.id == endpoint_id))
-    conn.execute(
+    conn.execute(  # before the endpoint: a worker that notes a try locks them in this order
         delete(Delivery).where(
             Delivery.account_id == account_id,
             Delivery.destination == WEBHOOK,
             Delivery.target == endpoint_id,
         )
     )
+    conn.execute(delete(Table).where(Table.account_id == account_id, Table.id == endpoint_id))
     _note_refused(conn, account_id)
 
 

@@ -72,6 +72,19 @@ def test_a_secret_that_no_key_decrypts_is_a_failure_that_says_so(office, receive
     assert receiver.got == []
 
 
+def test_an_event_that_cannot_be_told_for_a_fault_of_ours_does_not_stop_the_others(
+    office, receiver, running
+):
+    added = endpoint(office)
+    tell(office, "broken:1", "email.logged", nothing=1)
+    tell(office, "t:1")
+    deliver(office, running)
+    pass_time(office, running, timedelta(seconds=10), 2)
+
+    assert receiver.types == ["sequence.ended"]
+    assert {each.error for each in delivered(office, added.id)} == {"KeyError", ""}
+
+
 def test_after_a_rotation_both_secrets_sign_for_a_day(office, receiver, running):
     office.clock = office.clock.now(office.clock.tzinfo)
     old = endpoint(office)

@@ -1,6 +1,8 @@
 """Who takes which delivery, on both databases: no event is lost, none is held by two."""
 
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -142,7 +144,7 @@ def test_a_late_worker_does_not_overwrite_what_the_next_one_found(office, receiv
     tell(office)
     work.spread(running)
     late = webhooks.claim(running, office.stopping)
-    due, _ = late._settle(None, False)
+    due = late._settle(None, False)
     office.clock += webhooks.HELD
     deliver(office, running)
 
@@ -210,3 +212,25 @@ def test_removing_an_endpoint_forgets_its_deliveries(office, receiver, running):
 
     mine = (Delivery.account_id == office.account_id, Delivery.destination == WEBHOOK)
     assert office.rows(select(Delivery.id).where(*mine)) == []
+
+
+def test_many_workers_at_once_send_each_event_once_to_each_endpoint(office, receiver, running):
+    urls = [f"https://crm{number}.test/" for number in range(3)]
+    for url in urls:
+        endpoint(office, "sequence.ended", url=url)
+    keys = [f"t:{number}" for number in range(10)]
+    at_once = threading.Barrier(4)
+
+    def work_through(number):
+        at_once.wait(20)
+        for key in keys[number::4]:
+            tell(office, key)
+            deliver(office, running)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work_through, range(4)))
+    office.clock += webhooks.HELD
+    deliver(office, running)  # what one was told of while another worker was leaving
+
+    assert Counter(each.url for each in receiver.got) == dict.fromkeys(urls, len(keys))
+    assert len({(each.url, each.id) for each in receiver.got}) == len(urls) * len(keys)
