@@ -1,7 +1,7 @@
 """The operator's page: how the whole installation is doing, each row with its line of the runbook."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import Response, render_template
@@ -105,9 +105,13 @@ def _rows() -> list[Row]:
 def _redis() -> Redis:
     queue = parts().queue
     try:
-        return Redis(True, queue.awake(), queue.jobs(), queue.workers(), queue.memory())
+        found = Redis(True, queue.awake(), queue.jobs(), queue.workers())
     except QueueDown:
         return Redis()
+    try:
+        return replace(found, memory=queue.memory())
+    except QueueDown:  # one that is shared may keep this to itself
+        return found
 
 
 def number(found: int, name: str, plural: str = "") -> str:
@@ -211,4 +215,4 @@ def _repairs(state: State) -> tuple[str, list[str]]:
 def _of_redis(redis: Redis) -> tuple[str, list[str]]:
     if not redis.answers:
         return LOOK, ["does not answer"]
-    return FINE, ["answers", size(redis.memory)]
+    return FINE, ["answers", *([size(redis.memory)] if redis.memory else [])]

@@ -26,15 +26,15 @@ STATES = {
     State.GONE: "Off: it answered 410, Gone",
 }
 SINCE = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
-ERRORS = {  # what the class of a failure means, for people
-    "Status": "It answered with an error.",
-    "Redirect": "It answered with a redirect, and those are not followed.",
-    "Timeout": "It did not answer in time.",
-    "ConnectionError": "It could not be reached.",
-    "TLSError": "Its certificate is not valid.",
-    "ForbiddenAddress": "Its name leads to an address that is not on the public internet.",
-    "WrongUrl": "Only https:// and public addresses are posted to.",
-    "WrongKey": "Its secret cannot be decrypted: a key is missing from REPLYLOG_SECRET_KEYS.",
+ERRORS = {  # what the class of a failure means, for people; without its full stop
+    "Status": "It answered with an error",
+    "Redirect": "It answered with a redirect, and those are not followed",
+    "Timeout": "It did not answer in time",
+    "ConnectionError": "It could not be reached",
+    "TLSError": "Its certificate is not valid",
+    "ForbiddenAddress": "Its name leads to an address that is not on the public internet",
+    "WrongUrl": "Only https:// and public addresses are posted to",
+    "WrongKey": "Its secret cannot be decrypted: a key is missing from REPLYLOG_SECRET_KEYS",
 }
 
 

@@ -74,7 +74,7 @@ def test_a_test_is_sent_and_its_outcome_shows(ana, company, made):
     assert ana.get(f"{path}/log?v={version}").status_code == 204
     fail(company)
     again = ana.get(f"{path}/log?v={version}")
-    assert "It answered with an error. (503)" in " ".join(again.text.split())
+    assert "It answered with an error (503). Given up after 1 try." in " ".join(again.text.split())
 
 
 def test_it_is_changed_paused_resumed_rotated_and_removed(ana, company, made):
