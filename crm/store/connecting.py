@@ -218,6 +218,20 @@ def must_prove(conn: Connection, account_id: int, mailbox_id: int, claims: str) 
     )
 
 
+def reword(conn: Connection, account_id: int, mailbox_id: int, was: str, cause: str) -> None:
+    """More is known about why a mailbox stopped, by the cause `was`."""
+    conn.execute(
+        update(Table)
+        .where(
+            Table.account_id == account_id,
+            Table.id == mailbox_id,
+            Table.status == MailboxStatus.RECONNECT,
+            Table.cause == was,
+        )
+        .values(cause=cause)
+    )
+
+
 def _before(conn: Connection, account_id: int, address: str) -> Row[int, str, str] | None:
     """The mailbox at this address, where there is one already."""
     query = select(Table.id, Table.provider, Table.subject)

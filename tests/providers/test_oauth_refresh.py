@@ -95,6 +95,7 @@ def test_a_busy_sign_in_is_never_a_lost_consent(http, status, body):
         requests.ConnectTimeout(),
         requests.ReadTimeout(),
         requests.exceptions.SSLError("certificate"),
+        requests.exceptions.ProxyError("407 Proxy Authentication Required"),
         requests.exceptions.ChunkedEncodingError("cut"),
     ],
 )

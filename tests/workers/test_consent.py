@@ -79,6 +79,15 @@ def door(office, redis_server, sandbox) -> Iterator[str]:
     server.server_close()
 
 
+def google_tells(sandbox, **body) -> int:
+    """The status of a security event, which Google repeats where a busy machine answers 503."""
+    for _ in range(5):
+        status: int = sandbox.post("/control/google/risc", **body)["status"]
+        if status != 503:
+            break
+    return status
+
+
 EVENTS = [
     ("oauth/event-type/tokens-revoked", "", causes.REVOKED),
     ("risc/event-type/sessions-revoked", "", causes.PASSWORD_CHANGED),
@@ -99,10 +108,8 @@ def test_an_event_and_a_refused_grant_give_one_cause(
     sandbox.post(
         "/control/switches", **{"google.refresh_words": "Token has been expired or revoked."}
     )
-    told = sandbox.post(
-        "/control/google/risc", endpoint=door, address=ANA, event=event, reason=reason
-    )
-    assert told["status"] == 202
+    status = google_tells(sandbox, endpoint=door, address=ANA, event=event, reason=reason)
+    assert status == 202
     assert office.queue.claim() == mailbox_id
     office.sync(mailbox_id)
     row = office.row(mailbox_id)
@@ -115,16 +122,29 @@ def test_one_revoked_token_stops_its_mailbox(office, ana, door, sandbox, by):
     sandbox.post("/control/switches", **{"google.refresh_words": "Bad Request"})
     event = "oauth/event-type/token-revoked"
     body = {"endpoint": door, "address": ANA, "event": event, "token": token, "by": by}
-    assert sandbox.post("/control/google/risc", **body)["status"] == 202
+    assert google_tells(sandbox, **body) == 202
     office.sync(mailbox_id)
     assert office.row(mailbox_id).cause == causes.REVOKED
+
+
+def test_an_event_that_comes_after_the_stop_words_its_cause_better(office, ana, door, sandbox):
+    mailbox_id, _ = ana
+    with office.database.begin() as conn:
+        which = (conn, office.account_id, mailbox_id)
+        mailboxes.need_reconnect(*which, causes.REVOKED, office.clock)
+    for event in ("account-disabled", "sessions-revoked"):
+        body = {"address": ANA, "event": f"risc/event-type/{event}", "reason": "hijacking"}
+        google_tells(sandbox, endpoint=door, jti=event, **body)
+        office.sync(mailbox_id)
+    row = office.row(mailbox_id)
+    assert (row.status, row.cause) == (MailboxStatus.RECONNECT, causes.ACCOUNT_LOCKED)
 
 
 @pytest.mark.parametrize("event", ["sessions-revoked", "account-enabled", "account-disabled"])
 def test_an_event_alone_stops_nothing_where_google_still_agrees(office, ana, door, sandbox, event):
     mailbox_id, _ = ana
     event = f"risc/event-type/{event}"
-    sandbox.post("/control/google/risc", endpoint=door, address=ANA, event=event)
+    google_tells(sandbox, endpoint=door, address=ANA, event=event)
     office.sync(mailbox_id)
     assert office.row(mailbox_id).status is MailboxStatus.CONNECTED
     assert office.queue.take_check(mailbox_id) == ""
@@ -133,7 +153,7 @@ def test_an_event_alone_stops_nothing_where_google_still_agrees(office, ana, doo
 def test_an_event_is_asked_about_again_when_google_does_not_answer(office, ana, door, sandbox):
     mailbox_id, _ = ana
     event = "risc/event-type/sessions-revoked"
-    sandbox.post("/control/google/risc", endpoint=door, address=ANA, event=event)
+    google_tells(sandbox, endpoint=door, address=ANA, event=event)
     sandbox.post("/control/faults", match="POST /token", kind="status", status=503)
     office.sync(mailbox_id)
     assert office.row(mailbox_id).status is MailboxStatus.CONNECTED
@@ -149,7 +169,7 @@ def test_an_event_is_asked_about_again_when_google_does_not_answer(office, ana, 
 def test_an_event_that_is_not_ours_rings_nobody(office, ana, door, sandbox, more, status):
     body = {"endpoint": door, "address": ANA} | more
     office.queue.done(ana[0])
-    assert sandbox.post("/control/google/risc", **body)["status"] == status
+    assert google_tells(sandbox, **body) == status
     assert office.queue.awake() == 0
 
 
