@@ -7,6 +7,7 @@ class Why(StrEnum):
     PUSH = "push-missed"
     REPAIR = "cursor-repair"
     RESCUED = "moved-in"
+    FOLDER = "folder-new"
     LISTING = "listing-gap"
 
 
@@ -14,6 +15,7 @@ SENTENCES = {
     Why.PUSH: "It came while the provider announced no new mail of this mailbox.",
     Why.REPAIR: "It came before the provider forgot where we had stopped reading.",
     Why.RESCUED: "It lay in junk, the trash or another folder, and was moved unseen.",
+    Why.FOLDER: "It lies in a folder that was not followed yet when it came.",
     Why.LISTING: "The provider's list of changes did not show it, though it lay where we look.",
 }
 

@@ -66,6 +66,19 @@ def mailbox_add(address: str, provider: str, owner: str, token_file: str, kind: 
             _refuse(error)
     wake(settings, mailbox_id)
     click.echo(f"Connected {wanted} for {person.address}.")
+    _warn_of_host(wanted, provider, settings)
+
+
+def _warn_of_host(address: str, provider: str, settings: Settings) -> None:
+    """An operator may know better than DNS, where mail is handed on from one provider to the other."""
+    from crm.history import PROVIDER_NAMES
+    from providers import hosts
+
+    host = hosts.host_of(address, settings).value
+    if host in PROVIDER_NAMES and host != provider:
+        domain = address.rpartition("@")[2]
+        text = f"Warning: the mail servers of {domain} are those of {PROVIDER_NAMES[host]}"
+        click.echo(f"{text}. Replies may never arrive in this mailbox.", err=True)
 
 
 def _person(database: "Database", address: str) -> "User":

@@ -33,7 +33,7 @@ class Server:
 
     def __init__(self, world: World, host: str, port: int) -> None:
         self._world = world
-        world.switch("dns.mode", "ok")  # "ok", "timeout" or "servfail"
+        world.switch("dns.mode", "ok")  # "ok", "timeout", "servfail" or "empty"
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((host, port))
         self.port: int = self._socket.getsockname()[1]
@@ -68,7 +68,7 @@ class Server:
         response.flags |= dns.flags.AA
         if mode == "servfail":
             response.set_rcode(dns.rcode.SERVFAIL)
-        else:
+        elif mode != "empty":
             self._fill(query, response)
         return response.to_wire()
 

@@ -18,7 +18,7 @@ from crm.columns import key
 from crm.database import OperationalError
 from crm.history import What
 from crm.model import Place, VerdictKind
-from crm.store import accounts, audits, mailboxes
+from crm.store import accounts, audits, mailboxes, nights
 from crm.store.audits import AuditRow, Found, Tally
 from crm.store.mailboxes import Mailbox
 from crm.store.settle import LeaseLost
@@ -189,11 +189,12 @@ class _Slice:
     def _judge(self, batch: Sequence[Item], audit_id: int) -> None:
         """Settle what is missing, and count it by what came out."""
         self.settling.settle(batch, None)
+        folders = {item.ref.id: item.headers.folder for item in batch if item.headers}
         mailbox, now = self.mailbox, self.runtime.clock()
         with self.runtime.database.begin() as conn:
             found = audits.found(conn, mailbox, [item.ref.id for item in batch])
-            missed = [each for each in found if each.rule not in BY_RIGHT]
-            reasons = [self._why(each) for each in missed]
+            missed = [each for each in found if each.rule not in BY_RIGHT and not each.copied]
+            reasons = [self._why(each, folders.get(each.provider_id, "")) for each in missed]
             logged = [each for each in missed if _was_logged(each)]
             tally = Tally(reasons, len(logged), len(found) - len(missed))
             audits.repaired(conn, self.run, audit_id, tally, now)
@@ -209,17 +210,24 @@ class _Slice:
             self.digests = accounts.digests(conn, mailbox.account_id, self.run.secrets)
             lapses = audits.happened(conn, mailbox, What.WATCH_REMADE, current.since)
             repairs = audits.happened(conn, mailbox, What.CURSOR_EXPIRED, current.since)
+            new = audits.happened(conn, mailbox, What.FOLDER_FOLLOWED, current.since)
+            folders = mailboxes.folders(conn, mailbox.account_id, mailbox.id)
         self.lapses = [(at - timedelta(seconds=facts["seconds"]), at) for at, facts in lapses]
         if mailbox.unwatched_since is not None:
             self.lapses.append((mailbox.unwatched_since, self.runtime.clock()))
+        followed_at = {facts["folder"]: at for at, facts in new}
+        self.followed_at = {each.id: followed_at.get(each.name) for each in folders}
         self.repairs = [(datetime.fromisoformat(facts["since"]), at) for at, facts in repairs]
 
-    def _why(self, message: Found) -> str:
+    def _why(self, message: Found, folder: str) -> str:
         """The likeliest reason; what came while nothing announced mail is looked for by the rhythm
         of a quiet mailbox alone."""
         when = message.received_at
         if message.provider_id in self.stale:
             return Why.RESCUED
+        followed_at = self.followed_at.get(folder)
+        if when is not None and followed_at is not None and when < followed_at:
+            return Why.FOLDER
         if when is not None and any(began <= when <= ended for began, ended in self.repairs):
             return Why.REPAIR
         if when is not None and any(began <= when <= ended for began, ended in self.lapses):
@@ -311,9 +319,11 @@ class Nightly:
     def tick(self) -> int:
         """Ring mailboxes whose audit is due; how many."""
         now = self._running.clock()
-        with self._running.database.begin() as conn:
-            due = audits.ring_due(conn, now, MOST_DUE)
+        with self._running.database.read() as conn:
+            due = nights.due(conn, now, MOST_DUE)
         if due:
+            with self._running.database.begin() as conn:
+                nights.ring(conn, due, now)
             self._running.queue.wake(*due)
         if self._told_at is None or now - self._told_at >= TOLD_EVERY:
             self._told_at = now
@@ -322,8 +332,8 @@ class Nightly:
 
     def _tell(self, now: datetime) -> None:
         with self._running.database.begin() as conn:
-            last, since = audits.last_ended(conn), audits.overdue_since(conn)
-            audits.forget(conn, now - KEPT)
+            last, since = nights.last_ended(conn), nights.overdue_since(conn)
+            nights.forget(conn, now - KEPT)
         if last is not None:
             LAST_AGE.set((now - last).total_seconds())
         OVERDUE.set(max(0.0, (now - since).total_seconds()) if since is not None else 0.0)

@@ -4,25 +4,33 @@ An audit goes on from run to run: it is under way while its row has no end, and 
 received before `reached` is compared. Numbers alone are kept of the messages.
 """
 
-import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.orm import aliased
 
 from crm.columns import UtcDateTime
 from crm.history import What
 from crm.model import MailboxStatus, VerdictKind
 from crm.store import again, history, sql
 from crm.store.mailbox_rows import Mailbox
+from crm.store.nights import next_night
 from crm.store.outcomes import Run
 from crm.store.runs import renew_lease
 from crm.tables import Audit, ConnectedPeriod, JournalRow, MailboxEvent, PendingMessage
 from crm.tables import Mailbox as Table
 
-NIGHT = timedelta(hours=5)  # from midnight UTC on, over which audits are spread
 DAYS = 3  # that an audit of the night looks back
 MOST_DAYS = 28  # the journal knows no more of refused mail
 NIGHTLY, PERSON = "night", "person"
@@ -74,12 +82,13 @@ _COLUMNS = tuple(getattr(Audit, name) for name in AuditRow.__dataclass_fields__)
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the journal says of a message by now. `received_at` is None where it was refused by its
-    place alone."""
+    place alone; `copied` where it was known by another id, as after a move to another provider."""
 
     provider_id: str
     verdict: str
     rule: str
     received_at: datetime | None
+    copied: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,40 +108,6 @@ class Tally:
     reasons: Sequence[str]
     logged: int
     left_out: int
-
-
-def next_night(now: datetime) -> datetime:
-    """A moment of the next night, another one each time so that mailboxes do not march in step."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return midnight + NIGHT * random.random()  # noqa: S311 - spreads load, guards nothing
-
-
-def ring_due(conn: Connection, now: datetime, limit: int) -> list[int]:
-    """Have mailboxes woken whose audit is due and that nobody works on or rings anyhow; their ids,
-    for the queue."""
-    free = or_(Table.lease == "", Table.lease_until.is_(None), Table.lease_until <= now)
-    due = (
-        select(Table.id)
-        .where(
-            Table.audit_due_at <= now,
-            Table.status == MailboxStatus.CONNECTED,
-            Table.wake_at > now,
-            or_(Table.blocked_until.is_(None), Table.blocked_until <= now),
-            free,
-        )
-        .order_by(Table.audit_due_at)
-        .limit(limit)
-        .execution_options(all_accounts="the timetable serves every account")
-    )
-    ids = list(conn.scalars(due))
-    if ids:
-        conn.execute(
-            update(Table)
-            .where(Table.id.in_(ids), free)
-            .values(wake_at=now)
-            .execution_options(all_accounts="the timetable serves every account")
-        )
-    return ids
 
 
 def begin(
@@ -247,10 +222,18 @@ def known_otherwise(
 def found(conn: Connection, mailbox: Mailbox, provider_ids: Collection[str]) -> list[Found]:
     """What the journal says of these messages."""
     rows: list[Found] = []
+    before = aliased(JournalRow)
+    copied = exists().where(
+        before.account_id == mailbox.account_id,
+        before.mailbox_id == mailbox.id,
+        before.message_digest == JournalRow.message_digest,
+        before.sender == JournalRow.sender,
+        before.message_digest != "",
+        before.id < JournalRow.id,
+    )
+    row = JournalRow
     for some in sql.chunks(sorted(provider_ids)):
-        query = select(
-            JournalRow.provider_id, JournalRow.verdict, JournalRow.rule, JournalRow.received_at
-        ).where(
+        query = select(row.provider_id, row.verdict, row.rule, row.received_at, copied).where(
             JournalRow.account_id == mailbox.account_id,
             JournalRow.mailbox_id == mailbox.id,
             JournalRow.provider_id.in_(some),
@@ -356,26 +339,6 @@ def unannounced(
         JournalRow.decided_at >= decided,
     )
     return conn.scalar(query) or 0
-
-
-def last_ended(conn: Connection) -> datetime | None:
-    """When an audit, of any account, was ended last."""
-    query = select(func.max(Audit.ended_at)).where(Audit.ended_at.is_not(None))
-    return conn.scalar(query.execution_options(all_accounts="a number for the operator"))
-
-
-def overdue_since(conn: Connection) -> datetime | None:
-    """Since when the audit is due that has been due longest, in any account."""
-    query = select(func.min(Table.audit_due_at)).where(Table.status == MailboxStatus.CONNECTED)
-    return conn.scalar(query.execution_options(all_accounts="a number for the operator"))
-
-
-def forget(conn: Connection, before: datetime) -> int:
-    """Forget audits that ended before then, in every account; how many."""
-    old = delete(Audit).where(Audit.ended_at < before)
-    return conn.execute(
-        old.execution_options(all_accounts="retention is the same for everybody")
-    ).rowcount
 
 
 def _change(conn: Connection, account_id: int, audit_id: int, values: sql.Row) -> None:

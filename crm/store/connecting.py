@@ -22,7 +22,7 @@ from crm.columns import UtcDateTime
 from crm.history import What
 from crm.model import Folder, MailboxKind, MailboxStatus, Tokens
 from crm.store import gaps, history, limits, moving, sql, token_rows
-from crm.store.audits import next_night
+from crm.store.nights import next_night
 from crm.store.outbox import tell
 from crm.store.watching import set_folders
 from crm.tables import ConnectedPeriod, Watch

@@ -203,3 +203,11 @@ def test_a_disconnected_mailbox_has_no_lag_and_is_not_woken(desk: Desk, sandbox)
     [row] = json.loads(desk.run("mailbox", "list", "--json").stdout)
     assert (row["status"], row["lag_seconds"]) == ("disconnected", None)
     assert desk.run("mailbox", "sync", ANA).exit_code == 1
+
+
+def test_a_mailbox_whose_mail_goes_elsewhere_is_connected_with_a_warning(desk: Desk, sandbox):
+    sandbox.post("/control/mx", domain="acme.test", provider="microsoft")
+    told = desk.add(google(sandbox))
+
+    assert told.exit_code == 0, told.output
+    assert "Warning: the mail servers of acme.test are those of Microsoft 365." in told.stderr

@@ -58,6 +58,9 @@ def test_the_server_can_fail_or_stay_silent(
     sandbox.post("/control/switches", **{"dns.mode": "servfail"})
     with pytest.raises(dns.resolver.NoNameservers):
         mx(resolver, "acme.test")
+    sandbox.post("/control/switches", **{"dns.mode": "empty"})
+    with pytest.raises(dns.resolver.NoAnswer):
+        mx(resolver, "acme.test")
     sandbox.post("/control/switches", **{"dns.mode": "timeout"})
     resolver.lifetime = 0.3
     with pytest.raises(dns.exception.Timeout):

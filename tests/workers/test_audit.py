@@ -247,3 +247,22 @@ def test_a_listing_that_fails_does_not_stop_ordinary_runs_and_is_given_up_in_the
         assert office.row(ana).blocked_until is None
         office.clock += HOUR
     assert (last(office, ana).given_up, last(office, ana).failures) == (True, 5)
+
+
+def test_copies_of_known_mail_are_no_miss_where_ids_changed_with_the_provider(
+    sqlite_office: Office,
+) -> None:
+    office, ana = sqlite_office, begun(sqlite_office)
+    reply(office, ana, "known")
+    office.deliver(ana, "zoe@stranger.test", "Re: Offer", "z@x", answers=ROOT)
+    office.sync(ana)
+    box = office.boxes[ana]
+    copies = [
+        box.deliver(each.raw, each.place, each.received_at)
+        for each in list(box.messages.values())[1:]
+    ]
+    lose(office, ana, *copies)
+    office.clock += HOUR
+    found = compare(office, ana)
+    assert (found.missed, found.left_out) == (0, 2)
+    assert ("known@globex.test", 1, 2) in office.timeline()

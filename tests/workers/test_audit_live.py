@@ -166,6 +166,26 @@ def test_a_message_in_a_folder_that_is_not_followed_is_told_and_not_logged(place
     assert (again.looked, again.left_out) == (2, 0)
 
 
+@only_microsoft
+def test_older_mail_in_a_folder_that_is_followed_from_now_on_is_logged_and_explained(
+    place: Place,
+) -> None:
+    ref = place.reply("filed")
+    place.sandbox.post("/control/move", address=place.box, id=ref, to="Archive")
+    place.office.sync(place.id)
+    place.later()
+    place.sandbox.post(
+        "/control/rule",
+        address=place.box,
+        name="Old",
+        from_contains="nobody@x",
+        target_folder="Archive",
+    )
+    place.later()
+    found = place.compare()
+    assert (found.missed, found.logged, dict(found.reasons)) == (1, 1, {"folder-new": 1})
+
+
 def test_a_quiet_look_is_one_history_call_at_google_and_one_delta_a_folder_at_microsoft(
     place: Place,
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from crm.history import What
-from crm.store import audits
+from crm.store import audits, nights
 from crm.tables import Mailbox
 from tests.workers.audit_desk import (
     DAY,
@@ -31,11 +31,11 @@ def test_the_timetable_has_each_mailbox_audited_once_a_night(sqlite_office: Offi
     office.sync(*boxes)
     due = [office.row(box).audit_due_at for box in boxes]
     midnight = (office.clock + DAY).replace(hour=0, minute=0)
-    assert all(when and midnight <= when < midnight + audits.NIGHT for when in due)
+    assert all(when and midnight <= when < midnight + nights.NIGHT for when in due)
     assert len(set(due)) == len(due)
     nightly = Nightly(office.runtime)
     assert nightly.tick() == 0
-    office.clock = midnight + audits.NIGHT
+    office.clock = midnight + nights.NIGHT
     for box in boxes:
         wake(office, box, office.clock + HOUR)
     assert nightly.tick() == len(boxes)

@@ -138,7 +138,14 @@ def test_it_stays_connected_and_is_read_on(domain: Domain):
 
 
 @pytest.mark.parametrize(
-    "odd", [{"switch": "servfail"}, {"host": "mx1.filter.test"}, {}, {"provider": "plain"}]
+    "odd",
+    [
+        {"switch": "servfail"},
+        {"switch": "empty"},
+        {"host": "mx1.filter.test"},
+        {},
+        {"provider": "plain"},
+    ],
 )
 def test_odd_answers_for_days_are_no_move(domain: Domain, odd: dict[str, str]):
     domain.pass_(24)
