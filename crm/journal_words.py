@@ -11,9 +11,18 @@ from crm.journal_model import PROVIDERS, About, Words
 from crm.model import MailboxStatus, VerdictKind
 from crm.rules.registry import BY_ID
 from crm.store.again import FATAL
+from crm.store.waiting import Waiting
 
 LONGEST_SUBJECT = 80
 _FATAL = "This message made replylog stop three times."
+_AGAIN_BECAUSE = {  # reasons of crm.store.again
+    "late-root": "the e-mail it answers was logged",
+    "new-address": "its sender, or whom it went to, became a contact",
+    "duplicate": "another copy of it was logged",
+    "answered": "a ticked e-mail answers it",
+    "overtaken": "something it depends on was logged at the same time",
+    "setting": "a setting was changed, or somebody asked for it",
+}
 _OF_LOGGED = {
     "duplicate": " (one more copy)",
     "forwarded": " (you forwarded it to be logged)",
@@ -29,11 +38,15 @@ _VERDICTS = {
 def words(about: About) -> Words:
     """The words about one row."""
     verdict = VerdictKind(about.entry.verdict)
-    if verdict is VerdictKind.LOGGED:
-        return Words(_VERDICTS[verdict], _where(about))
     if verdict is VerdictKind.PENDING:
         return _pending(about)
+    stuck = about.waiting if about.waiting and about.waiting.next_at is None else None
+    if verdict is VerdictKind.LOGGED:
+        where = _where(about)
+        return _given_up(f"{where}.", stuck) if stuck else Words(_VERDICTS[verdict], where)
     sentence, remedy = _REFUSALS.get(about.entry.rule, _unreadable)(about)
+    if stuck:
+        return _given_up(sentence, stuck)
     if about.again:
         return Words("looking again", sentence)
     return Words(_VERDICTS[verdict], sentence, remedy, actions(about))
@@ -53,17 +66,36 @@ def _pending(about: About) -> Words:
     waiting = about.waiting
     if waiting is None:
         return Words("waiting", "It is being read.")
-    if waiting.reason == FATAL and waiting.next_at is None:
-        remedy = "It is left alone. Try again, or give it up."
-        return Words("given up", _FATAL, remedy, (AGAIN, GIVE_UP))
-    tries = "once" if waiting.attempts == 1 else f"{waiting.attempts} times"
     if waiting.next_at is None:
-        sentence = f"It could not be read, though it was tried {tries}."
-        return Words("given up", sentence, "Try again, or give it up.", (AGAIN, GIVE_UP))
-    sentence = f"It could not be read yet: tried {tries}."
+        return _given_up("", waiting)
     if about.mailbox.status is not MailboxStatus.CONNECTED:
-        return Words("waiting", sentence, "", (reconnect(about.mailbox),))
-    return Words("waiting", sentence, "Nothing to do: it is tried again by itself.", (AGAIN,))
+        return Words("waiting", _yet(waiting), "", (reconnect(about.mailbox),))
+    return Words("waiting", _yet(waiting), "Nothing to do: it is tried again by itself.", (AGAIN,))
+
+
+def _yet(waiting: Waiting) -> str:
+    if waiting.reason == FATAL:
+        return f"{_FATAL} It is tried once more."
+    what = (
+        "It is not in the mailbox yet" if waiting.reason == "gone" else "It could not be read yet"
+    )
+    return f"{what}: tried {_tries(waiting)}."
+
+
+def _given_up(before: str, waiting: Waiting) -> Words:
+    """A message that nobody will try again by himself; `before` is what was known of it."""
+    if waiting.reason == FATAL:
+        sentence, remedy = _FATAL, "It is left alone. Try again, or give it up."
+    else:
+        why = _AGAIN_BECAUSE.get(waiting.reason)
+        failed = f"could not be read, though it was tried {_tries(waiting)}."
+        sentence = f"It was to be judged again: {why}. It {failed}" if why else f"It {failed}"
+        remedy = "Try again, or give it up."
+    return Words("given up", f"{before} {sentence}".strip(), remedy, (AGAIN, GIVE_UP))
+
+
+def _tries(waiting: Waiting) -> str:
+    return "once" if waiting.attempts == 1 else f"{waiting.attempts} times"
 
 
 def _thread(about: About) -> str:

@@ -157,7 +157,7 @@ def _wanted() -> Wanted:
         until=_day(given.get("to", "")),
         mailbox=given.get("mailbox", type=int),
         rule=given.get("rule", "")[:40],
-        verdict=verdict if verdict in set(VerdictKind) else "",
+        verdict=verdict if verdict in {*VerdictKind, journal.GIVEN_UP} else "",
     )
 
 

@@ -116,8 +116,8 @@ def _allow(conn: Connection, entry: Entry) -> Done:
 
 def _again(conn: Connection, entry: Entry) -> Done:
     account, now = me().account_id, parts().clock()
-    if entry.verdict == VerdictKind.PENDING:
-        return "Trying again now.", waiting.try_again(conn, account, entry.id, now)
+    if rung := waiting.try_again(conn, account, entry.id, now):
+        return "Trying again now.", rung
     return "", waiting.judge_again(conn, account, entry.id, now)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, select
 
 from crm.model import VerdictKind
 from crm.store import paging, sql
@@ -12,6 +12,12 @@ from crm.store.paging import Page
 from crm.tables import JournalRow, PendingMessage
 
 KEPT_DAYS = 30
+GIVEN_UP = "given-up"  # a `Filter.verdict` of its own: messages that nobody will try again
+_WAITS = (
+    (PendingMessage.account_id == JournalRow.account_id)
+    & (PendingMessage.mailbox_id == JournalRow.mailbox_id)
+    & (PendingMessage.provider_id == JournalRow.provider_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ def rows_of(
     query = select(*_COLUMNS).where(
         table.account_id == account_id, table.mailbox_id.in_(sorted(mailbox_ids))
     )
-    query = query.where(*_narrowed(wanted))
+    query = query.where(*_narrowed(wanted, account_id))
     if after:
         query = query.where(paging.after(after, table.at, table.id))
     query = query.order_by(table.at.desc(), table.id.desc()).limit(limit + 1)
@@ -107,13 +113,17 @@ def rows_of(
     return paging.page(found, limit, [paging.cursor(each.at, each.id) for each in found])
 
 
-def _narrowed(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+def _narrowed(wanted: Filter, account_id: int) -> Iterator[ColumnElement[bool]]:
     table = JournalRow
     if words := wanted.sender.lower().split()[:_MOST_WORDS]:
         yield or_(*(table.sender.contains(word, autoescape=True) for word in words))
     if wanted.rule:
         yield table.rule == wanted.rule
-    if wanted.verdict:
+    if wanted.verdict == GIVEN_UP:
+        yield exists().where(
+            PendingMessage.account_id == account_id, _WAITS, PendingMessage.next_at.is_(None)
+        )
+    elif wanted.verdict:
         yield table.verdict == wanted.verdict
     if wanted.since:
         yield table.at >= wanted.since
@@ -167,7 +177,7 @@ def counts(
             table.account_id == account_id,
             table.mailbox_id.in_(sorted(mailbox_ids)),
             table.at >= since,
-            *_narrowed(wanted),
+            *_narrowed(wanted, account_id),
         )
         .group_by(table.mailbox_id, day, table.verdict, table.rule)
         .order_by(day, table.mailbox_id, table.verdict, table.rule)
@@ -201,10 +211,11 @@ def given_up(conn: Connection, account_id: int) -> dict[int, int]:
 
 
 def forget(conn: Connection, before: datetime, limit: int = 1000) -> int:
-    """Delete rows decided before then, in every account, at most `limit`; gives how many."""
+    """Delete rows decided before then, in every account, at most `limit`; gives how many. Those of
+    messages that wait, or wait for a person, stay."""
     old = (
         select(JournalRow.id)
-        .where(JournalRow.decided_at < before)
+        .where(JournalRow.decided_at < before, ~exists().where(_WAITS))
         .order_by(JournalRow.decided_at)
         .limit(limit)
     )

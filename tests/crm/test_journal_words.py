@@ -155,6 +155,29 @@ def test_a_message_that_could_not_be_read_says_how_often_it_was_tried(
     assert (Do.GIVE_UP in kinds(said)) == (next_at is None)
 
 
+@pytest.mark.parametrize(
+    "reason",
+    ["gone", "error", "fatal", "late-root", "new-address", "duplicate", "answered", "overtaken",
+     "setting"],
+)  # fmt: skip
+@pytest.mark.parametrize("verdict", ["pending", "refused", "logged"])
+def test_a_message_that_nobody_tries_any_more_says_so_whatever_was_known_of_it(reason, verdict):
+    entry = replace(ENTRY, verdict=verdict, rule="unknown-thread")
+    said = words(About(entry, MAILBOX, SETTINGS, waiting=Waiting(reason, 60, None)))
+    assert said.verdict == "given up"
+    assert kinds(said) == [Do.AGAIN, Do.GIVE_UP]
+    told = "made replylog stop three times" if reason == "fatal" else "tried 60 times"
+    assert told in said.sentence
+    assert ("answers none of your logged" in said.sentence) == (verdict == "refused")
+
+
+@pytest.mark.parametrize("reason", ["error", "gone", "fatal"])
+def test_what_a_person_gave_up_says_why_it_was_not_read(reason):
+    said = words(about(reason))
+    assert "given up" in said.sentence
+    assert kinds(said)[0] is Do.AGAIN
+
+
 def test_what_was_given_up_can_be_tried_again():
     assert kinds(words(about("error"))) == [Do.AGAIN, Do.FORWARD]
 
