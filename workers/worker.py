@@ -28,6 +28,7 @@ from infra.settings import Settings
 from providers import registry
 from workers import drain
 from workers.outbox import Post
+from workers.pulse import SILENT, Pulse
 from workers.queue import DRAIN, QUEUE_NAME
 from workers.runtime import Runtime, runtime
 
@@ -106,11 +107,13 @@ def work(settings: Settings, burst: bool) -> None:
         drain.use(running, STOPPING)
         if burst:
             _burst(running, redis)
+            drain.finish()
             Post(running, STOPPING).once()
         else:
             post = threading.Thread(target=Post(running, STOPPING).keep, name="outbox", daemon=True)
             post.start()
             _worker(redis).work(logging_level="WARNING")
+            drain.finish()
             post.join(POST_PATIENCE)
 
 
@@ -159,6 +162,7 @@ class Parent:
     def __init__(self, child: Callable[[], None]) -> None:
         self._child = child
         self._started: dict[int, float] = {}  # pid -> time of its start
+        self._pulses: dict[int, Pulse] = {}
         self._failures = 0
         self._not_before = 0.0  # no child is started before, monotonic
 
@@ -170,6 +174,7 @@ class Parent:
             while len(self._started) < count and self._may_start():
                 self._start()
             self._reap(os.WNOHANG)
+            self._end_silent()
             time.sleep(0.1)  # STOPPING.wait could hold the event's lock when the handler sets it
         self._end(time.monotonic() + PATIENCE)
 
@@ -184,25 +189,37 @@ class Parent:
                         os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
 
+    def _end_silent(self) -> None:
+        """Kill children that hang so deeply that they do nothing any more."""
+        for pid, pulse in self._pulses.items():
+            if pulse.age > SILENT:
+                log.error("a worker hangs, killing it", silent_seconds=round(pulse.age))
+                pulse.beat()  # once is enough
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
     def _may_start(self) -> bool:
         return not STOPPING.is_set() and time.monotonic() >= self._not_before
 
     def _start(self) -> None:
         """Signals wait meanwhile: no child may act on its parent's handler, or be left out of it."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        pulse = Pulse()
         parent, pid = os.getpid(), os.fork()
         if pid == 0:
-            self._be_child(parent)
+            self._be_child(parent, pulse)
         self._started[pid] = time.monotonic()
+        self._pulses[pid] = pulse
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
-    def _be_child(self, parent: int) -> NoReturn:
+    def _be_child(self, parent: int, pulse: Pulse) -> NoReturn:
         code = 1
         try:
             for signum in SIGNALS:
                 signal.signal(signum, lambda *_: STOPPING.set())
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             end_with_parent()  # an orphan would work on beside the next parent's children
+            pulse.keep()
             if os.getppid() == parent:
                 self._child()
             code = 0
@@ -223,6 +240,7 @@ class Parent:
         for pid in _ended(list(self._started), flags):
             now = time.monotonic()
             lived = now - self._started.pop(pid)
+            self._pulses.pop(pid).close()
             if STOPPING.is_set():
                 continue
             self._failures = 0 if lived > QUICK_DEATH else self._failures + 1

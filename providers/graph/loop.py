@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 TIMEOUT = httpx.Timeout(20, connect=5)
 PATIENCE = 60.0  # seconds for one call with all its waiting; httpx counts each read apart
-LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=60)
+LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=60)
 
 
 @cache
