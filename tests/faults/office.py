@@ -119,11 +119,14 @@ class Office:
         return self.world.post("mail", **{**body, **more})
 
     @contextmanager
-    def role(self, *arguments: str, **more: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """`replylog …` as a process of its own; its log is `<first argument>.log` below `var`."""
+    def role(
+        self, *arguments: str, module: str = "replylog", **more: str
+    ) -> Iterator["subprocess.Popen[bytes]"]:
+        """`replylog …` as a process of its own, or another `module` that is like it; its log is
+        `<first argument>.log` below `var`."""
         log = (self.settings.var / f"{arguments[0]}.log").open("ab")
         process = subprocess.Popen(
-            [sys.executable, "-m", "replylog", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=self.settings.var,
             env={**plain_environment(), **self.environment, **more},
             stdin=subprocess.DEVNULL,

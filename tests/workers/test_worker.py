@@ -24,6 +24,7 @@ from tests.sandbox_process import Sandbox
 from tests.workers.conftest import Office as SmallOffice
 from workers import drain, worker
 from workers.queue import DRAIN, QUEUE_NAME, Queue
+from workers.runtime import utc_now
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = 0.25  # seconds that each of the provider's answers takes where there must be load
@@ -247,3 +248,27 @@ def test_workers_whose_parent_was_killed_end_as_well(company: Office):
         process.wait()
 
         assert within(15, lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
+
+
+@pytest.mark.parametrize("subject", ["KILL", "HANG"])
+def test_a_message_that_ends_its_workers_is_set_aside_and_named(company: Office, redis, subject):
+    company.connect("ana@acme.test", "gmail")
+    bob = company.connect("bob@acme.test", "gmail")
+    for each in ("Hello", subject, "Hello again"):
+        company.mail("maria@globex.test", ["ana@acme.test"], each)
+    fatal = "SELECT count(*) FROM pending WHERE reason = 'fatal' AND next_at IS NULL"
+    told = "SELECT count(*) FROM mailbox_event WHERE what = 'set-aside'"
+
+    def set_aside() -> bool:
+        with company.database.read() as conn:
+            due = mailboxes.due(conn, utc_now(), 9)
+        Queue(redis).wake(*(mailbox for _, mailbox in due))  # as the timetable does
+        return number(company, fatal) == 1
+
+    with company.role("worker", "--processes", "1", module="tests.workers.poisoned"):
+        assert within(60, set_aside, 0.3)
+        company.mail("maria@globex.test", ["bob@acme.test"], "Hello")
+        assert within(20, lambda: bool(Queue(redis).wake(bob)) and seen(company) == 3, 0.3)
+
+    assert number(company, told) == 1
+    assert number(company, "SELECT sum(deaths) FROM mailbox") == 0, "nobody is cautious any more"
