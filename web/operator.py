@@ -28,6 +28,7 @@ HAPPENED: dict[str, str] = {  # what happened, for the operator; others are thei
     What.CURSOR_REPAIRED: "cursors repaired",
     What.GAP_READ: "gaps read",
     What.WATCH_REMADE: "times without a live watch",
+    What.WATCH_REFUSED: "times a provider began to refuse watches",
     What.AUDITED: "audits",
     What.SET_ASIDE: "messages set aside",
     What.GIVEN_UP: "times messages were given up",
@@ -144,10 +145,11 @@ def _mailboxes(state: State) -> tuple[str, list[str]]:
 
 
 def _watches(state: State) -> tuple[str, list[str]]:
-    late = state.expired_watches or state.overdue_watches
+    late = state.expired_watches or state.overdue_watches or state.unwatched
     facts = [
         f"{number(state.expired_watches, 'watch', 'watches')} expired",
         f"{_boxes(state.overdue_watches)} overdue",
+        f"{_boxes(state.unwatched)} without one",
     ]
     return LOOK if late else FINE, facts
 

@@ -49,6 +49,7 @@ class State:
     stopped: Mapping[str, int]  # by cause
     expired_watches: int
     overdue_watches: int
+    unwatched: int  # mailboxes that lack a watch which could not be had
     blocked: int
     oldest_due: datetime | None  # wake_at of the mailbox that should have been rung first
     leads_until: datetime | None  # the timetable's lease
@@ -75,6 +76,7 @@ def state(conn: Connection, now: datetime) -> State:
         stopped=_stopped(conn),
         expired_watches=watching.expired(conn, now, MOST),
         overdue_watches=watching.overdue(conn, now - LATE, MOST),
+        unwatched=watching.unwatched(conn, MOST),
         blocked=_number(conn, select(Mailbox.id).where(Mailbox.blocked_until > now, _CONNECTED)),
         oldest_due=_scalar(conn, select(func.min(Mailbox.wake_at)).where(Mailbox.wake_at <= now)),
         leads_until=conn.scalar(select(Lease.until).where(Lease.name == "timetable")),

@@ -73,6 +73,10 @@ def late_watches(company):
     change(company, renew_at=company.now - timedelta(hours=1))
 
 
+def unwatched(company):
+    change(company, unwatched_since=company.now - MINUTE)
+
+
 def block(company):
     company.connect("ben@acme.test")
     spread(company)
@@ -151,6 +155,7 @@ def untold(company):
     [
         (stop, "mailboxes", "1 mailbox to be reconnected: "),
         (late_watches, "watches", "1 mailbox overdue"),
+        (unwatched, "watches", "1 mailbox without one"),
         (block, "limits", "2 mailboxes waiting"),
         (overdue, "queue", "oldest due: 2 minutes"),
         (behind, "lag", "worst 2 hours · median 2 hours"),
