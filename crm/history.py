@@ -125,6 +125,7 @@ def _audited(facts: Facts) -> str:
 _WATCH_ENDED = {
     "expired": "had run out",
     "removed": "had been ended by the provider",
+    "paused": "waited to be allowed anew",
     "silent": "was there but brought nothing",
     "refused": "was refused by the provider",
 }

@@ -12,6 +12,7 @@ from crm.store import history, watching
 from crm.store.mailboxes import Mailbox
 from infra.metrics import counter, gauge
 from providers.client import Operator
+from workers.queue import Ask
 from workers.runtime import Runtime
 
 LAPSES = counter(
@@ -38,6 +39,7 @@ UNWATCHED = gauge(
     "replylog_mailboxes_unwatched",
     "Connected mailboxes without a watch that could not be had (at most 1,000)",
 )
+LONG_PAUSE = timedelta(minutes=10)  # a shorter one is everyday life, and costs no time
 COUNTED_EVERY = timedelta(seconds=30)
 LATE = timedelta(minutes=30)  # a refresh that fails is due again after five
 MOST_COUNTED = 1000
@@ -46,6 +48,7 @@ MOST_COUNTED = 1000
 class Why(StrEnum):
     EXPIRED = "expired"  # nobody renewed it in time
     REMOVED = "removed"  # the provider ended it before its time
+    PAUSED = "paused"  # Graph waited to be authorised anew, and said so long ago
     SILENT = "silent"  # it was there, and announced nothing
     REFUSED = "refused"  # the provider would make none
 
@@ -71,10 +74,11 @@ class Story:
     now: datetime
     missing_since: datetime | None = field(default=None, init=False)  # see `tell`
 
-    def ended(self, pushed: Mapping[str, datetime], removed_at: datetime | None) -> list[Lapse]:
+    def ended(self, pushed: Mapping[str, datetime], asked: Mapping[Ask, datetime]) -> list[Lapse]:
         """The lapses that are over. One that was removed unnoticed was alive at its last push or
         renewal: its lapse is at most as long as is told."""
         there = {each.resource: each for each in self.after}
+        paused_at = asked.get(Ask.REAUTHORIZE, self.now)
         lapses = []
         for old in self.before:
             new = there.get(old.resource)
@@ -86,7 +90,9 @@ class Story:
                 lapses.append(Lapse(Why.EXPIRED, old.expires_at))
             elif new.provider_id != old.provider_id:
                 alive = max(old.made_at, pushed.get(old.resource, old.made_at))
-                lapses.append(Lapse(Why.REMOVED, removed_at or alive))
+                lapses.append(Lapse(Why.REMOVED, asked.get(Ask.REMOVED, alive)))
+            elif self.now - paused_at >= LONG_PAUSE:
+                lapses.append(Lapse(Why.PAUSED, paused_at))
         return lapses
 
     def tell(

@@ -162,7 +162,7 @@ class Queue:
 
     def rewatch(self, mailbox_id: int, why: Ask = Ask.PERSON) -> None:
         """Ring a mailbox, and have its watches and followed folders looked at in that run."""
-        self._ask(self._redis.zadd, ASKED, {f"{mailbox_id}:{why}": self._clock()})
+        self.keep_rewatch(mailbox_id, {why: datetime.fromtimestamp(self._clock(), UTC)})
         self.wake(mailbox_id)
 
     def keep_rewatch(self, mailbox_id: int, asked: Mapping[Ask, datetime]) -> None:
@@ -171,7 +171,7 @@ class Queue:
         self._ask(self._redis.zadd, ASKED, members, nx=True)
 
     def take_rewatch(self, mailbox_id: int) -> dict[Ask, datetime]:
-        """Why `rewatch` was asked for since the last call, and when last; {} where it was not."""
+        """Why `rewatch` was asked for since the last call, and when first; {} where it was not."""
         members = [f"{mailbox_id}:{why}" for why in Ask]
         with self._redis.pipeline() as pipe:
             pipe.zmscore(ASKED, members)

@@ -112,8 +112,8 @@ class Keeping:
         wanted = self.asked.keys() - {Ask.STRANGER}
         if wanted != {Ask.REAUTHORIZE}:
             return bool(wanted)
-        since = self.asked[Ask.REAUTHORIZE] - ENOUGH
-        return any(each.made_at is None or each.made_at <= since for each in states)
+        recent = self.runtime.clock() - ENOUGH
+        return any(each.made_at is None or each.made_at <= recent for each in states)
 
     def _renew(
         self, folders: Sequence[Folder], before: Sequence[WatchState]
@@ -134,8 +134,7 @@ class Keeping:
         after = before if have is None else [_suspected(each, before) for each in have]
         again = None if failure is None else now + _pause(failure)
         story = lapses.Story(self.mailbox, before, after, now)
-        removed_at = self.asked.get(Ask.REMOVED)
-        ended = () if have is None else story.ended(self._pushed(before), removed_at)
+        ended = () if have is None else story.ended(self._pushed(before), self.asked)
         with self.runtime.database.begin() as conn:
             if have is not None:
                 mailboxes.set_watches(conn, self.mailbox, after, None, now)

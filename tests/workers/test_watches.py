@@ -232,6 +232,15 @@ def test_what_came_while_graph_waited_to_be_authorised_anew_is_found(graph: Watc
     assert graph.heard()
 
 
+def test_a_long_pause_because_nobody_answered_graph_is_told(graph: Watched) -> None:
+    graph.control("microsoft/lifecycle", kind="reauthorizationRequired")
+    assert graph.heard()
+    graph.forward(2 * HOUR)  # no worker runs
+    graph.sync()
+    (told,) = graph.told
+    assert "for 2 hours, because the subscription for it waited to be allowed anew" in told
+
+
 def test_after_missed_notifications_the_folders_are_listed(graph: Watched) -> None:
     graph.forward(HOUR)
     graph.sandbox.post("/control/notifications", drop=1.0)
