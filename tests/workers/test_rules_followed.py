@@ -60,7 +60,13 @@ def test_what_a_rule_moved_before_anybody_knew_of_it_is_found(
         moved = box.deliver()
         assert followed(box) == set()
         assert not box.heard(0.2), "its folder is not announced"
-        box.timetable(FOLDERS_EVERY)
+        box.forward(MINUTE)
+        other = box.deliver(sender="joe@initech.test")
+        assert box.heard()
+        box.sync()  # a complete run, which knows nothing of the folder
+        assert box.seen == {other}
+        box.forward(FOLDERS_EVERY)
+        box.sync()
         assert moved in box.seen
     database.close()
 
