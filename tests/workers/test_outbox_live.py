@@ -9,10 +9,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from crm.store import endpoints
 from infra import posting
+from replylog.pretend import Pretend
+from tests.faults.office import office as installation
 from tests.workers.outbox_desk import delivered, endpoint, tell
 from workers import outbox as work
 from workers.outbox import THREADS, Post
+from workers.queue import Queue
+from workers.runtime import utc_now
 
 
 @pytest.fixture
@@ -42,10 +47,17 @@ def program():
 
 
 @pytest.fixture
+def company(sandbox, redis, redis_server, tmp_path):
+    """An installation on SQLite and the session's Redis; no role runs yet."""
+    with installation(tmp_path / "var", world=Pretend(sandbox.url, sandbox.dns)) as made:
+        made.environment["REPLYLOG_REDIS_URL"] = redis_server.url
+        made.wake = Queue(redis).wake
+        yield made
+
+
+@pytest.fixture
 def office(sqlite_office):
     """Now is now: the receiver compares the time of a post with its own clock."""
-    from workers.runtime import utc_now
-
     sqlite_office.clock = utc_now()
     return sqlite_office
 
@@ -112,3 +124,20 @@ def test_an_outage_of_the_database_is_waited_out(office, program, monkeypatch):
     thread.join(20)
 
     assert fails == []
+
+
+def test_a_worker_process_tells_a_program_of_mail_that_it_logged(company, program):
+    ana = company.connect("ana@acme.test", "gmail")
+    company.contact("maria@globex.test")
+    with company.database.begin() as conn:
+        mine = (conn, company.account_id)
+        topics = ["contact.created", "mailbox.connected", "email.refused"]
+        made = endpoints.add(*mine, program.url, topics, company.secrets, utc_now())
+    program.secret = made.secret
+    company.mail("eve@x.test", ["ana@acme.test"], "Win")
+    company.wake(ana)
+
+    with company.role("worker", "--burst") as process:
+        assert process.wait(timeout=60) == 0
+
+    assert sorted(each["type"] for each in program.got) == sorted(topics)
