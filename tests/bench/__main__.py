@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import click
 
-from tests.bench import backlog, push, store, system
+from tests.bench import backlog, noisy, push, store, system
 from tests.bench.rig import CORES, Report
 
 PARTS = {
@@ -17,6 +17,7 @@ PARTS = {
     "backlog": backlog.measure,
     "system": system.measure,
     "store": store.measure,
+    "noisy": noisy.measure,
 }
 
 

@@ -67,7 +67,7 @@ def measure(report: Report) -> None:
 
 
 @contextmanager
-def running(provider: str) -> Iterator[tuple[Office, Letters, int]]:
+def running(provider: str, workers: int = WORKERS) -> Iterator[tuple[Office, Letters, int]]:
     with (
         tempfile.TemporaryDirectory(prefix="replylog-bench-") as folder,
         office(Path(folder)) as made,
@@ -78,7 +78,7 @@ def running(provider: str) -> Iterator[tuple[Office, Letters, int]]:
         for owner in owners:
             made.connect(owner, provider)
         letters = Letters(made, owners, Random(1))
-        with made.role("all", "--processes", str(WORKERS)) as process:
+        with made.role("all", "--processes", str(workers)) as process:
             ready = f"{made.settings.public_url}/readyz"
             if not within(60, lambda: answers(ready)):
                 raise RuntimeError("replylog did not start")
