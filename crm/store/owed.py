@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from crm.history import What
 from crm.model import Ref, VerdictKind
@@ -110,10 +110,3 @@ def paid(
 def went_well(conn: Connection, mailbox: Mailbox, token: str) -> None:
     """A cursor led to its end: the next one that expires is the first again."""
     conn.execute(HELD.values(repairs=0), which(mailbox, token))
-
-
-def open_repairs(conn: Connection) -> int:
-    """How many connected mailboxes, of all accounts, owe a listing."""
-    query = select(func.count()).where(Table.owed_since.is_not(None))
-    reason = "the operator sees every account"
-    return conn.scalar(query.execution_options(all_accounts=reason)) or 0
