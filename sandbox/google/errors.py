@@ -119,6 +119,13 @@ LIMITS = {
         "rateLimitExceeded",
         "usageLimits",
     ),
+    "403-project": (
+        403,
+        "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute' of service "
+        "'gmail.googleapis.com' for consumer 'project_number:100000000001'.",
+        "rateLimitExceeded",
+        "usageLimits",
+    ),
     "403-user": (403, "User Rate Limit Exceeded", "userRateLimitExceeded", "usageLimits"),
     "403-daily": (403, "Daily Limit Exceeded", "dailyLimitExceeded", "usageLimits"),
     "403-domain": (

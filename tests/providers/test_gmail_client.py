@@ -9,7 +9,7 @@ import pytest
 
 from crm.model import Place, Ref
 from providers import causes
-from providers.client import CursorExpired, Gone, Operator, Reconnect, Retry
+from providers.client import CursorExpired, Gone, Limited, Operator, Reconnect, Retry
 from providers.gmail import transport
 from tests.providers import mail
 from tests.providers.contract import drain, ids, list_since
@@ -47,6 +47,29 @@ def fresh(rig: GmailRig) -> None:
 
 
 # -- what it costs
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "after", "everyone"),
+    [
+        ("retry-after", "user", 40.0, False),
+        ("concurrent", "concurrency", None, False),
+        ("exhausted", "user", None, False),
+        ("403-rate", "minute", 60.0, False),
+        ("403-user", "minute", 60.0, False),
+        ("403-project", "project", 60.0, True),
+    ],
+)
+@pytest.mark.parametrize("call", ["listing", "batch"])
+def test_each_shape_of_a_limit_is_known_wherever_it_is_met(rig, kind, shape, after, everyone, call):
+    ref = Ref(rig.deliver(mail.PLAIN))
+    cursor = rig.client.baseline()
+    rig.sandbox.post("/control/google/limit", address=rig.address, kind=kind, seconds=40)
+    with pytest.raises(Limited) as caught:
+        list(rig.client.changes(cursor)) if call == "listing" else rig.client.headers([ref])
+    found = caught.value
+    assert (found.shape, found.everyone) == (shape, everyone)
+    assert found.after == pytest.approx(after, abs=10) if after else found.after is None
 
 
 def test_a_cursor_from_a_mailbox_that_was_made_anew_is_expired(rig):

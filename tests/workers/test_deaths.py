@@ -14,6 +14,7 @@ from providers.client import Retry
 from tests.providers.mail import with_file
 from tests.workers.conftest import Office
 from workers import caution
+from workers.timetable import Timetable
 
 MARIA = "maria@globex.test"
 ROOT = "root-1@acme.test"
@@ -253,3 +254,16 @@ def test_a_fatal_message_that_was_given_up_is_read_when_a_person_says_so(
         assert waiting.judge_again(conn, office.account_id, row.id, office.clock) == {ana}
     office.sync(ana)
     assert office.journal(ana)[bad] == ("logged", "reply")
+
+
+def test_what_waits_for_a_person_is_not_forgotten_with_the_journal(
+    office: Office, ana: int
+) -> None:
+    killer = Killer(office, ana, "message", b"POISON")
+    bad = reply(office, ana, "bad@x", body="POISON")
+    old = office.deliver(ana, "zoe@x.test", "New", "n@x")
+    killer.run()
+    office.clock += timedelta(days=31)
+    Timetable(office.runtime).tick()
+    assert old not in office.journal(ana)
+    assert office.journal(ana)[bad] == ("pending", "fatal")
