@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.table_base import Base, Owned
@@ -20,6 +20,9 @@ class HostCheck(Owned, Base):
     other: Mapped[str] = mapped_column(default="")
     answers: Mapped[int] = mapped_column(default=0)
     since: Mapped[datetime | None]
+    stays: Mapped[bool] = mapped_column(
+        server_default=text("false")
+    )  # says its owner, who knows better
 
 
 class Audit(Owned, Base):

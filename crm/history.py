@@ -224,8 +224,8 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
         f"The domain's mail servers are {_at(facts)}'s again: nothing need be reconnected."
     ),
     What.MOVE_DENIED: lambda facts: (
-        f"Its owner said that the mailbox is still at {_at(facts)}. The domain's mail servers are "
-        "not looked at any more."
+        f"Its owner said that the mailbox is still at {_at(facts)}, whatever the domain's mail "
+        "servers are."
     ),
     What.AUDITED: _audited,
     What.WATCH_REMADE: _remade,

@@ -70,6 +70,7 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (  # path, endpoint
     ("/connect", "connect_ask", connect.ask_host, POST),
     ("/connect/<provider_path>", "connect_start", connect.start, GET),
     ("/connect/<provider_path>/callback", "connect_callback", connect.callback, GET),
+    ("/connect/<provider_path>/anyway", "connect_anyway", connect.anyway, POST),
     ("/mailboxes", "mailboxes", mailboxes.page, GET),
     ("/mailboxes/cards", "mailbox_cards", mailboxes.cards_part, GET),
     ("/mailboxes/<int:mailbox_id>/connected", "connected", connected.page, GET),

@@ -244,11 +244,14 @@ def _connected(begun: Begun, grant: Grant) -> Answer:
     if known is not None and known.provider == begun.provider and limits.holds(known, now):
         return refusal("busy", begun.provider, begun.typed, begun.mailbox_id)
     right = _hosted_elsewhere(begun.provider, address, known)
-    if right:
+    if right and not _is_sure(begun.provider, address):
         return _wrong_provider(begun, address, right, kind)
     here = parts()
     new = new_mailbox(begun.provider, grant, me().id, here.settings, here.open_client, kind)
     mailbox_id = _store(new)
+    if right:
+        with here.database.begin() as conn:
+            moving.stays(conn, me().account_id, mailbox_id, now)
     here.ring(mailbox_id)
     typed = begun.typed if begun.typed != address else None
     anew = 1 if known and known.provider == begun.provider and _is_new(known, grant) else None
@@ -269,6 +272,22 @@ def _hosted_elsewhere(provider: str, address: str, known: Mailbox | None) -> str
     return host if host in NAMES and host != provider else ""
 
 
+def anyway(provider_path: str) -> Answer:
+    """The person is sure that the mailbox is there, whatever the domain's mail servers are."""
+    provider = CALLBACKS.get(provider_path) or abort(404)
+    address = normalise(request.form.get("address", ""))
+    session["sure"] = _sealed([provider, address, me().id, _minute()])
+    return _begin(provider, address, None, _sealed_kind(request.form.get("chosen", "")))
+
+
+def _is_sure(provider: str, address: str) -> bool:
+    try:
+        *said, minute = _opened(session.get("sure", ""))
+    except WrongKey:
+        return False
+    return said == [provider, address, me().id] and _minute() - minute <= FLOW_MINUTES
+
+
 def _wrong_provider(begun: Begun, address: str, right: str, kind: MailboxKind) -> tuple[str, int]:
     """A consent for an address whose mail is at another provider (a Google account, say, can have
     any address): nothing is stored."""
@@ -278,6 +297,7 @@ def _wrong_provider(begun: Begun, address: str, right: str, kind: MailboxKind) -
         address=address,
         domain=address.rpartition("@")[2],
         chosen_name=NAMES[begun.provider],
+        chosen_path=PATHS[begun.provider],
         name=NAMES[right],
         path=PATHS[right],
         chosen=_sealed_choice(kind),

@@ -138,29 +138,25 @@ class _Slice:
 
     def _compare(self, current: AuditRow) -> datetime | None:
         until = current.until or current.since
-        reached = current.reached
         self._learn(current)
-        while reached < until:
-            span = (
-                WINDOW / 2 ** min(current.tries, NARROWEST)
-                if reached == current.reached
-                else WINDOW
-            )
-            edge = min((reached + span).replace(microsecond=0), until)
+        while current.reached < until:
+            span = WINDOW / 2 ** min(current.tries, NARROWEST)
+            edge = min((current.reached + span).replace(microsecond=0), until)
             looked = 0
-            for items in self.client.between(reached, edge):
-                looked += len(items)
+            for items in self.client.between(current.reached, edge):
+                looked += sum(map(_counts, items))
                 for batch in self._unknown(items):
                     self._judge(batch, current.id)
                     if self._gives_way(current):
                         return self._later(current, self.runtime.clock())
                 if self._gives_way(current):
                     return self._later(current, self.runtime.clock())
-            reached = edge
+            now = self.runtime.clock()
             with self.runtime.database.begin() as conn:
-                audits.reach(conn, self.run, current.id, reached, looked, self.runtime.clock())
-            if self.steps >= STEPS and reached < until:
-                return self._later(None, self.runtime.clock() + SOON)
+                further = audits.reach(conn, self.run, current, edge, looked, now)
+            if further is None or (self.steps >= STEPS and edge < until):
+                return self._later(None, now + SOON)
+            current = further
         self._ended(current.id)
         return None
 

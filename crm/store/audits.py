@@ -275,12 +275,20 @@ def repaired(conn: Connection, run: Run, audit_id: int, tally: Tally, now: datet
 
 
 def reach(
-    conn: Connection, run: Run, audit_id: int, reached: datetime, looked: int, now: datetime
-) -> None:
-    """Everything received before `reached` is compared, `looked` messages more. LeaseLost."""
+    conn: Connection, run: Run, audit: AuditRow, reached: datetime, looked: int, now: datetime
+) -> AuditRow | None:
+    """Everything received before `reached` is compared, `looked` messages more; the audit as it is
+    then. None where somebody wants it from further back meanwhile. Raises LeaseLost."""
     renew_lease(conn, run.mailbox, run.lease, now + run.ttl)
     values = {"reached": reached, "looked": Audit.looked + looked, "tries": 0, "failures": 0}
-    _change(conn, run.mailbox.account_id, audit_id, values)
+    where = (
+        Audit.account_id == run.mailbox.account_id,
+        Audit.id == audit.id,
+        Audit.reached == audit.reached,
+    )
+    if not conn.execute(update(Audit).where(*where).values(values)).rowcount:
+        return None
+    return one(conn, run.mailbox.account_id, audit.id)
 
 
 def set_until(conn: Connection, account_id: int, audit_id: int, until: datetime) -> None:

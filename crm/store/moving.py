@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from crm.history import What
 from crm.model import MailboxStatus, VerdictKind
-from crm.moves import Doubt, Step, after
+from crm.moves import DAILY, Doubt, Step, after
 from crm.store import history, sql
 from crm.store.mailbox_rows import PROVIDER_MOVED
 from crm.store.outbox import tell
@@ -53,6 +53,7 @@ def answered(
         select(
             Mailbox.id, Mailbox.provider, Mailbox.moved_to, Mailbox.tokens_version,
             HostCheck.own_at, HostCheck.other, HostCheck.answers, HostCheck.since,
+            HostCheck.stays,
         )
         .outerjoin(HostCheck, (HostCheck.mailbox_id == Mailbox.id)
                    & (HostCheck.account_id == account_id))
@@ -63,12 +64,7 @@ def answered(
         )
         .order_by(Mailbox.id)
     ).all()  # fmt: skip
-    steps = {
-        row.id: after(
-            row.provider, row.moved_to, _doubt(row.other, row.answers, row.since), host, now
-        )
-        for row in rows
-    }
+    steps = {row.id: _step(row, host, now) for row in rows}
     if not steps:
         return []
     _keep(conn, account_id, rows, steps, host, now)
@@ -86,6 +82,13 @@ def answered(
     soonest = min(step.before_next for step in steps.values())
     _plan(conn, account_id, list(steps), now + soonest * share)
     return told
+
+
+def _step(row: Any, host: str, now: datetime) -> Step:
+    if row.stays:
+        return Step("", None, None, DAILY)
+    doubt = _doubt(row.other, row.answers, row.since)
+    return after(row.provider, row.moved_to, doubt, host, now)
 
 
 def _doubt(host: str | None, answers: int, since: datetime | None) -> Doubt | None:
@@ -106,6 +109,7 @@ def _keep(
             "other": doubt.host if doubt else "",
             "answers": doubt.answers if doubt else 0,
             "since": doubt.since if doubt else None,
+            "stays": bool(row.stays) and host != row.provider,
         })  # fmt: skip
         if steps[row.id].moved_to != row.moved_to:
             conn.execute(
@@ -114,7 +118,9 @@ def _keep(
                 .values(moved_to=steps[row.id].moved_to)
             )
     statement = sql.insert(conn, HostCheck)
-    kept = {name: statement.excluded[name] for name in ("own_at", "other", "answers", "since")}
+    kept = {
+        name: statement.excluded[name] for name in ("own_at", "other", "answers", "since", "stays")
+    }
     upsert = statement.on_conflict_do_update(index_elements=[HostCheck.mailbox_id], set_=kept)
     conn.execute(upsert, values)
 
@@ -129,21 +135,20 @@ def _plan(conn: Connection, account_id: int, mailbox_ids: list[int], when: datet
 
 
 def stays(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> bool:
-    """Its owner says that the mailbox is where it was, whatever DNS says (mail can be handed on
-    from one provider to the other): DNS is not asked again until it is connected anew."""
-    denied = conn.execute(
-        update(Mailbox)
-        .where(
-            Mailbox.account_id == account_id,
-            Mailbox.id == mailbox_id,
-            Mailbox.moved_to != "",
-        )
-        .values(moved_to="", mx_due_at=None)
-        .returning(Mailbox.provider)
-    ).first()
-    if denied is None:
+    """Its owner says where the mailbox is, whatever DNS says: mail can be handed on from one provider
+    to the other. That holds until DNS agrees, or it is connected elsewhere. Whether it had been
+    thought to have moved."""
+    mine = Mailbox.account_id == account_id, Mailbox.id == mailbox_id
+    provider = conn.scalar(select(Mailbox.provider).where(*mine))
+    if provider is None:
         return False
-    what, provider = What.MOVE_DENIED, denied.provider
+    row = {"account_id": account_id, "mailbox_id": mailbox_id, "stays": True}
+    statement, key = sql.insert(conn, HostCheck).values(row), [HostCheck.mailbox_id]
+    conn.execute(statement.on_conflict_do_update(index_elements=key, set_={"stays": True}))
+    denied = update(Mailbox).where(*mine, Mailbox.moved_to != "").values(moved_to="")
+    if not conn.execute(denied).rowcount:
+        return False
+    what = What.MOVE_DENIED
     history.note(conn, account_id, mailbox_id, what, now, provider=provider)
     return True
 

@@ -76,7 +76,7 @@ def test_the_owner_may_say_that_it_stays_where_it_is(client, moved, company):
     assert "stays at Google. You are not asked again." in page
     assert "moved to another provider" not in page
     history = text(client.get(f"/mailboxes/{moved.id}/history"))
-    assert "Its owner said that the mailbox is still at Google." in history
+    assert "Its owner said that the mailbox is still at Google, whatever" in history
     assert "The domain's mail has moved to Microsoft 365." in history
 
 
@@ -90,6 +90,22 @@ def test_a_google_account_whose_mail_is_at_microsoft_is_not_connected(client, co
     assert "moved.test is hosted by Microsoft 365" in text(answer)
     assert 'href="/connect/microsoft?address=ana@moved.test"' in answer.text
     assert stored(company) == before
+
+
+def test_who_is_sure_that_mail_is_handed_on_connects_it_and_is_not_asked_again(
+    client, company, sandbox
+):
+    sandbox.post("/control/people", address="ana@moved.test", name="Ana", provider="google")
+    sandbox.post("/control/mx", domain="moved.test", provider="microsoft")
+    other = client.post("/connect/google/anyway", {"address": "other@moved.test"}).location
+    assert client.get(consent(sandbox, other, "ana@moved.test")).status_code == 422
+    started = client.post("/connect/google/anyway", {"address": "ana@moved.test"}).location
+    assert client.get(consent(sandbox, started, "ana@moved.test")).status_code == 302
+    for hours in range(0, 48, 2):
+        with company.database.begin() as conn:
+            when = company.now + timedelta(hours=hours)
+            assert moving.answered(conn, company.account, "moved.test", "graph", when) == []
+    assert [box.reason for box in stored(company)] == [""]
 
 
 def test_where_dns_does_not_answer_or_names_nobody_the_person_decides(client, company, sandbox):

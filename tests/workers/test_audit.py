@@ -266,3 +266,26 @@ def test_copies_of_known_mail_are_no_miss_where_ids_changed_with_the_provider(
     found = compare(office, ana)
     assert (found.missed, found.left_out) == (0, 2)
     assert ("known@globex.test", 1, 2) in office.timeline()
+
+
+def test_somebody_who_wants_it_from_further_back_meanwhile_gets_all_of_it(
+    sqlite_office: Office,
+) -> None:
+    office, ana = sqlite_office, begun(sqlite_office)
+    reply(office, ana, "old")
+    office.sync(ana)
+    office.clock += 6 * DAY
+    box, entered = office.boxes[ana], office.boxes[ana].enter
+
+    def asking(method: str) -> None:
+        entered(method)
+        if method == "between" and box.calls["between"] == 1:
+            with office.database.begin() as conn:
+                audits.begin(conn, office.account_id, ana, 14, office.clock)
+
+    office.sync(ana)
+    box.calls.clear()
+    box.enter = asking  # type: ignore[method-assign]
+    found = compare(office, ana, days=1)
+    assert found.looked == 2
+    assert found.days == 7

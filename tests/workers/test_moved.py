@@ -185,10 +185,16 @@ def test_its_owner_may_say_that_it_stays(domain: Domain):
     with office.database.begin() as conn:
         assert moving.stays(conn, office.account_id, domain.ana, office.clock)
         assert not moving.stays(conn, office.account_id, domain.ana, office.clock)
-    asked = domain.queries()
     domain.pass_(72)
-    assert domain.queries() == asked
     assert (domain.row.reason, domain.history()[-1]) == ("", What.MOVE_DENIED)
+    domain.connect("gmail")
+    domain.pass_(72)
+    assert domain.row.reason == "", "also where it was connected again"
+    domain.mx(provider="google")
+    domain.pass_(30)
+    domain.mx(provider="microsoft")
+    domain.pass_(48)
+    assert domain.row.reason == "provider-moved", "DNS had agreed meanwhile"
 
 
 def test_a_mailbox_that_stops_is_looked_up_at_once_for_it_may_have_moved(domain: Domain):

@@ -435,6 +435,7 @@ def upgrade() -> None:
     sa.Column('other', sa.Text(), nullable=False),
     sa.Column('answers', sa.Integer(), nullable=False),
     sa.Column('since', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('stays', sa.Boolean(), server_default=sa.text('(false)'), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_host_check_account_id'), ondelete='CASCADE'),
