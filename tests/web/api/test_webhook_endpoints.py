@@ -1,5 +1,6 @@
 """Endpoints by the API: their life, their secrets, what became of events, sending again."""
 
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,10 @@ import pytest
 
 from crm.model import Scope
 from crm.store import deliveries, endpoints, outbox
+from crm.store.deliveries import Due
 from crm.topics import TOPICS
+from tests.web import story
+from workers import event_bodies
 
 URL = "https://crm.test/hook"
 
@@ -170,3 +174,23 @@ def test_the_document_on_webhooks_names_every_path(app):
     served = {re.sub(r"{\w+}", "{id}", path) for path in document["paths"] if "/webhook-" in path}
     assert served == set(re.findall(r" (/api/v1/webhook-[^`?]+)", text)) - {""}
     assert len(served) > 5
+
+
+def test_an_event_says_of_an_e_mail_a_contact_and_a_mailbox_what_the_api_says(company, program):
+    told = story.tell(company)
+    contact = program.get(f"/contacts/{told['maria']}")
+    (mailbox, *_) = program.get("/mailboxes")["items"]
+    with company.database.read() as conn:
+        for entry in program.get(f"/contacts/{told['maria']}/timeline")["items"]:
+            payload = {"email_id": entry["id"], "contact_ids": [told["maria"]]}
+            assert body(conn, company, "email.logged", payload)["email"] == entry
+        payload = {"contact_id": told["maria"]}
+        assert body(conn, company, "contact.created", payload)["contact"].items() <= contact.items()
+        payload = {"mailbox_id": mailbox["id"], "cause": ""}
+        for topic in ("mailbox.connected", "mailbox.reconnect"):
+            assert body(conn, company, topic, payload)["mailbox"].items() <= mailbox.items()
+
+
+def body(conn, company, topic, payload):
+    due = Due(1, company.account, 1, 1, 1, topic, payload, company.now)
+    return json.loads(json.dumps(event_bodies.body(conn, due)))["data"]
