@@ -273,6 +273,14 @@ def test_a_watch_that_ran_out_is_counted_made_anew_and_its_lapse_told(graph: Wat
     assert timedelta(seconds=after - before) == 8 * DAY - timedelta(minutes=10_000)
 
 
+def test_a_mailbox_that_is_connected_again_tells_of_no_lapse(graph: Watched) -> None:
+    graph.connect()
+    graph.forward(MINUTE)
+    graph.sync()
+    assert len(graph.live) == len(graph.watches) == 2
+    assert [line for line in graph.told if "announced" in line] == []
+
+
 # ---- silent
 
 

@@ -50,6 +50,7 @@ class Watched:
     sandbox: Sandbox
     provider: str
     address: str
+    settings: Settings
     pull: Pull
     box: int = 0
 
@@ -67,11 +68,11 @@ class Watched:
         ahead = self.office.clock - datetime.now(UTC)
         self.sandbox.post("/control/skew", seconds=ahead.total_seconds())
 
-    def connect(self, settings: Settings) -> None:
+    def connect(self) -> None:
         name = {"gmail": "Gmail", "graph": "Microsoft 365"}[self.provider]
         grant = PROVIDERS[name].grant(self.sandbox, self.address)
         office = self.office
-        new = new_mailbox(self.provider, grant, office.user(self.address), settings)
+        new = new_mailbox(self.provider, grant, office.user(self.address), self.settings)
         with office.database.begin() as conn:
             made = mailboxes.connect(conn, office.account_id, new, office.secrets, office.clock)
         self.box = made
@@ -189,8 +190,8 @@ def watched(
     office.settings = _settings(sandbox, provider, url)
     pull = Pull(office.settings, office.queue, database, requests.Session)
     try:
-        made = Watched(office, sandbox, provider, address, pull)
-        made.connect(office.settings)
+        made = Watched(office, sandbox, provider, address, office.settings, pull)
+        made.connect()
         made.sync()
         yield made
     finally:
