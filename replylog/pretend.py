@@ -30,6 +30,9 @@ class Pretend:
     def get(self, path: str, **params: str) -> Any:
         return self._answer("GET", path, params=params)
 
+    def delete(self, path: str, **params: str) -> Any:
+        return self._answer("DELETE", path, params=params)
+
     def raw(self, address: str, message_id: str) -> bytes:
         """A message of somebody's mailbox, whole."""
         return self._asked("GET", "raw", params={"address": address, "id": message_id}).content
@@ -79,10 +82,10 @@ class Pretend:
 
 
 @contextmanager
-def pretend(port: int = 0) -> Iterator[Pretend]:
+def pretend(port: int = 0, host: str = "127.0.0.1") -> Iterator[Pretend]:
     """Run a sandbox until the end of the block. Raises RuntimeError when it does not start."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "--port", str(port), "--dns-port", "0"],
+        [sys.executable, "-m", "sandbox", "--host", host, "--port", str(port), "--dns-port", "0"],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -8,8 +8,9 @@ An unknown person, message or folder answers 404, a wrong body 400: {"error": ".
 | GET people | | people with provider |
 | POST people | address, name, provider | a new person |
 | GET counts, POST counts/reset | | operations counted since the start or the reset |
-| GET faults, DELETE faults | | the faults that are set; take all away |
-| POST faults | match, kind, status, body, headers, times (null: for ever), seconds, after | |
+| GET faults, DELETE faults?name= | | the faults that are set; take all away, or those of a name |
+| GET faults/met | | how many requests met a fault, by its name |
+| POST faults | name, match, kind, status, body, headers, times (null: for ever), seconds, after | |
 | GET notifications | | how they misbehave, and each one that left with its time |
 | POST notifications | drop, duplicate, delay, reorder | |
 | GET switches, POST switches | name: value | what the reference calls unverified, and limits |
@@ -91,8 +92,12 @@ def _faults(world: World, _body: Body) -> object:
     return world.faults.listing()
 
 
+def _met(world: World, _body: Body) -> object:
+    return dict(world.faults.met)
+
+
 def _no_faults(world: World, _body: Body) -> object:
-    world.faults.clear()
+    world.faults.clear(flask.request.args.get("name", ""))
     return {"ok": True}
 
 
@@ -225,6 +230,7 @@ _ROUTES: dict[str, Callable[[World, Body], object]] = {
     "GET counts": _counts,
     "POST counts/reset": _reset_counts,
     "GET faults": _faults,
+    "GET faults/met": _met,
     "POST faults": _add_fault,
     "DELETE faults": _no_faults,
     "GET notifications": _notifications,

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -23,6 +23,7 @@ class Fault:
     times: int | None = 1  # None = until taken away
     seconds: float = 0.0
     after: bool = False  # True: the request does its work first, only the answer is spoiled
+    name: str = ""  # by which it can be taken away, and what met it is counted
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -36,6 +37,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
+        self.met: Counter[str] = Counter()  # requests that met a fault, by its name
 
     def add(self, fault: Fault) -> None:
         with self._lock:
@@ -46,21 +48,26 @@ class Faults:
         with self._lock:
             self._faults = [one for one in self._faults if one is not fault]
 
-    def clear(self) -> None:
+    def clear(self, name: str = "") -> None:
+        """Take all away, or those of a name."""
         with self._lock:
-            self._faults.clear()
+            self._faults = [one for one in self._faults if name and one.name != name]
 
     def listing(self) -> list[dict[str, object]]:
         with self._lock:
             return [asdict(fault) for fault in self._faults]
 
-    def take(self, method: str, path: str) -> Fault | None:
-        """The fault for this request, counted down; None = behave."""
+    def take(self, method: str, path: str, inner: bool = False) -> Fault | None:
+        """The fault for this request, counted down; None = behave. A request that travels `inner`
+        a batch has no connection of its own: it can only be refused."""
         if not self._faults:
             return None
         with self._lock:
             line = f"{method} {path}"
-            fault = next((f for f in self._faults if re.search(f.match, line)), None)
+            able = [f for f in self._faults if not inner or (f.kind == "status" and not f.after)]
+            fault = next((f for f in able if re.search(f.match, line)), None)
+            if fault:
+                self.met[fault.name] += 1
             if fault and fault.times is not None:
                 fault.times -= 1
                 if fault.times <= 0:

@@ -247,6 +247,7 @@ class World:
             self.skew = timedelta(0)
             self.switches = dict(self._defaults)
             self.faults.clear()
+            self.faults.met.clear()
             self.notifications.clear()
             for put_back in self.resets:
                 put_back()

@@ -9,12 +9,14 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -87,15 +89,24 @@ def _copied(found: Path, home: Path) -> Path:
     return copy / found.name
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
     """A running server. `url` makes the SQLAlchemy URL of one of its databases."""
 
     socket_dir: Path
     user: str
+    launch: Callable[[], "subprocess.Popen[bytes]"] = field(repr=False)
+    process: "subprocess.Popen[bytes]" = field(repr=False)
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://{self.user}@/{database}?host={self.socket_dir}"
+
+    def restart(self) -> None:
+        """Stop as in an emergency (connections are cut, nothing is written out), and start again."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait()
+        self.process = self.launch()
+        _wait(self, self.socket_dir / "log")
 
     def run(self, *statements: str) -> None:
         """Run statements outside a transaction, as the superuser."""
@@ -120,52 +131,70 @@ def start() -> tuple[Server, Callable[[], None]]:
         if not _reachable(found):
             found = _copied(found, home)
         os.chown(home, user.pw_uid, user.pw_gid)
-    process = _launch(found, home, user)
+    _make_data(found, home, user)
+
+    def launch() -> "subprocess.Popen[bytes]":
+        return _launch(found, home, user)
+
+    server = Server(home, "replylog", launch, launch())
 
     def stop() -> None:
-        process.terminate()
+        server.process.terminate()
         try:
-            process.wait(timeout=10)
+            server.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            server.process.kill()
+            server.process.wait()
         shutil.rmtree(home, ignore_errors=True)
 
     try:
-        server = Server(home, "replylog")
-        _wait(server, process, home / "log")
+        _wait(server, home / "log")
     except BaseException:
         stop()
         raise
     return server, stop
 
 
-def _launch(found: Path, home: Path, user: pwd.struct_passwd | None) -> "subprocess.Popen[bytes]":
-    who = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    plain = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+def _who(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    plain = {"env": {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}}
+    if user is None:
+        return plain
+    return {**plain, "user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _make_data(found: Path, home: Path, user: pwd.struct_passwd | None) -> None:
     data = home / "data"
     made = subprocess.run(
         [found / "initdb", "-D", data, "-U", "replylog", "-A", "trust", "-E", "UTF8", "--no-sync"],
-        cwd=home, env=plain, capture_output=True, check=False, **who,  # type: ignore[call-overload]
-    )  # fmt: skip
+        cwd=home,
+        capture_output=True,
+        check=False,
+        **_who(user),
+    )
     if made.returncode != 0:
         shutil.rmtree(home, ignore_errors=True)
         raise NoPostgres(f"initdb failed: {made.stderr.decode(errors='replace').strip()[-300:]}")
+
+
+def _launch(found: Path, home: Path, user: pwd.struct_passwd | None) -> "subprocess.Popen[bytes]":
     options = [part for name, value in FAST.items() for part in ("-c", f"{name}={value}")]
-    with (home / "log").open("wb") as log:
+    with (home / "log").open("ab") as log:
         return subprocess.Popen(
-            [found / "postgres", "-D", data, "-k", home, *options],
-            cwd=home, env=plain, stdout=log, stderr=log, **who,  # type: ignore[call-overload]
-        )  # fmt: skip
+            [found / "postgres", "-D", home / "data", "-k", home, *options],
+            cwd=home,
+            stdout=log,
+            stderr=log,
+            **_who(user),
+        )
 
 
-def _wait(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait(server: Server, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             server.run("SELECT 1")
         except psycopg.OperationalError:
-            if process.poll() is not None or time.monotonic() > deadline:
+            if server.process.poll() is not None or time.monotonic() > deadline:
                 tail = log.read_text(errors="replace").strip()[-300:]
                 raise NoPostgres(f"PostgreSQL did not start: {tail}") from None
             time.sleep(0.05)

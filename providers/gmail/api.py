@@ -27,7 +27,7 @@ HISTORY_FIELDS = (
     f"historyId,nextPageToken,history(id,messagesAdded/{_MESSAGE},"
     f"labelsAdded(labelIds,{_MESSAGE}),labelsRemoved(labelIds,{_MESSAGE}))"
 )
-LIST_FIELDS = "nextPageToken,messages(id,threadId)"
+LIST_FIELDS = "nextPageToken,resultSizeEstimate,messages(id,threadId)"
 METADATA_FIELDS = "id,threadId,labelIds,internalDate,payload/headers"
 FULL_FIELDS = "id,threadId,labelIds,internalDate,sizeEstimate,payload"
 

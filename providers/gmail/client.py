@@ -54,7 +54,7 @@ class GmailClient:
 
     def address(self) -> str:
         """The mailbox's primary address, as its profile has it."""
-        return str(self._run(self._api.profile())["emailAddress"])
+        return str(self._run(self._api.profile(), needs="emailAddress")["emailAddress"])
 
     def baseline(self) -> Cursor:
         return cursors.Position(self._mailbox_id()).text()
@@ -66,7 +66,8 @@ class GmailClient:
         position = cursors.read(cursor)
         start, token = position.id, ""
         while True:
-            answer = self._run(self._api.history(start, token, self._page_size), About.HISTORY)
+            request = self._api.history(start, token, self._page_size)
+            answer = self._run(request, About.HISTORY, needs="historyId")
             records = answer.get("history", ())
             token = answer.get("nextPageToken", "")
             if not records and int(answer["historyId"]) < start and self._mailbox_id() < start:
@@ -93,7 +94,8 @@ class GmailClient:
         cursor, token = self.baseline(), ""
         query = f"after:{int(when.timestamp()) - 1}"
         while True:
-            answer = self._run(self._api.search(query, token, self._page_size))
+            request = self._api.search(query, token, self._page_size)
+            answer = self._run(request, needs="resultSizeEstimate")
             found = answer.get("messages", ())
             token = answer.get("nextPageToken", "")
             items = tuple(Item(Ref(one["id"], one.get("threadId", ""))) for one in found)
@@ -113,7 +115,8 @@ class GmailClient:
         query = f"after:{int(since.timestamp()) - 1} before:{int(until.timestamp())} {which}"
         token = ""
         while True:
-            answer = self._run(self._api.search(query.strip(), token, self._page_size))
+            request = self._api.search(query.strip(), token, self._page_size)
+            answer = self._run(request, needs="resultSizeEstimate")
             yield answer.get("messages", [])
             token = answer.get("nextPageToken", "")
             if not token:
@@ -128,7 +131,7 @@ class GmailClient:
         return [headers_of(one, self._named(one, names)) if one else None for one in found]
 
     def message(self, ref: Ref) -> Message:
-        answer = self._run(self._api.full(ref.id), About.MESSAGE)
+        answer = self._run(self._api.full(ref.id), About.MESSAGE, needs="payload")
         names = self._labels_of([answer])
         fetch = partial(self._attachment, ref.id)
         read = message_of(answer, self._named(answer, names), fetch)
@@ -139,7 +142,7 @@ class GmailClient:
     def attachment(self, ref: Ref, part: str) -> Generator[bytes]:
         """By the part's number: the ids that Gmail gives to files change from answer to answer."""
         if self._leaves[0] != ref.id:
-            answer = self._run(self._api.full(ref.id), About.MESSAGE)
+            answer = self._run(self._api.full(ref.id), About.MESSAGE, needs="payload")
             self._leaves = (ref.id, leaves_of(answer))
         leaf = self._leaves[1].get(part)
         if leaf is None:
@@ -188,11 +191,11 @@ class GmailClient:
             return ()
         request = partial(self._api.watch, self._topic)
         try:
-            answer = self._run(request(), About.WATCH)
+            answer = self._run(request(), About.WATCH, needs="expiration")
         except OtherClient:
             self._stop()
             try:
-                answer = self._run(request(), About.WATCH)
+                answer = self._run(request(), About.WATCH, needs="expiration")
             except OtherClient:
                 raise Operator(causes.PUSH_CLIENT) from None
         expires = datetime.fromtimestamp(int(answer["expiration"]) / 1000, UTC)
@@ -210,16 +213,17 @@ class GmailClient:
         self._http.close()
         self._streams.close()
 
-    def _run(self, request: HttpRequest, about: About = About.MAILBOX) -> Any:
+    def _run(self, request: HttpRequest, about: About = About.MAILBOX, needs: str = "") -> Any:
+        """The answer. One without the field it `needs` is none of Gmail's."""
         with translated(about, self._clock):
-            return _readable(request.execute(http=self._http))
+            return _readable(request.execute(http=self._http), needs)
 
     def _stop(self) -> None:
         with translated(About.WATCH, self._clock):
             self._api.stop().execute(http=self._http)  # has no answer
 
     def _mailbox_id(self) -> int:
-        return int(self._run(self._api.profile())["historyId"])
+        return int(self._run(self._api.profile(), needs="historyId")["historyId"])
 
     def _metadata(self, refs: Sequence[Ref]) -> list[Any]:
         """The answers for `refs`, None for what is gone."""
@@ -255,7 +259,7 @@ class GmailClient:
         return name.casefold() in {held.casefold() for held in self._names.values()}
 
     def _read_names(self) -> None:
-        labels = self._run(self._api.labels()).get("labels", ())
+        labels = self._run(self._api.labels(), needs="labels")["labels"]
         self._names = {one["id"]: one["name"] for one in labels if one.get("type") == "user"}
         self._names_read = self._clock()
 
@@ -273,8 +277,9 @@ class GmailClient:
         return {names[label] for label in answer.get("labelIds", ()) if label in names}
 
 
-def _readable(answer: Any) -> Any:
-    """`answer`, unless it is the bare text that googleapiclient makes of broken JSON."""
-    if not isinstance(answer, dict):
-        raise ValueError("no JSON object")
+def _readable(answer: Any, needs: str = "") -> Any:
+    """`answer`, unless it is the bare text that googleapiclient makes of broken JSON, or lacks a
+    field that Gmail always sends: what is taken for an empty page would be passed over for good."""
+    if not isinstance(answer, dict) or (needs and needs not in answer):
+        raise ValueError("no such JSON object")
     return answer

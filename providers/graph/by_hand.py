@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence, Set
 
 from providers.graph.errors import About, NotThere
 from providers.graph.requests import Requests
-from providers.graph.transport import NEXT, Json, Transport
+from providers.graph.transport import NEXT, Json, Transport, entries
 
 MOST_FOLDERS = 2000  # that are looked through
 DEEPEST = 15
@@ -53,7 +53,7 @@ class Tree:
                 continue  # it went while we looked
             if isinstance(answer, Exception):
                 raise answer
-            found = list(answer.get("value", ()))
+            found = list(entries(answer))
             if answer.get(NEXT):
                 found += self._transport.all_values(
                     self._transport.linked(answer[NEXT]), About.FOLDER

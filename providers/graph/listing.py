@@ -14,7 +14,7 @@ from providers.graph.cursor import Spot, Spots
 from providers.graph.errors import About, NotThere, UnexpectedAnswer
 from providers.graph.folders import PLACES, Folders
 from providers.graph.requests import Requests
-from providers.graph.transport import NEXT, Json, Transport, follow_link
+from providers.graph.transport import NEXT, Json, Transport, entries, follow_link
 
 DELTA = "@odata.deltaLink"
 
@@ -180,7 +180,7 @@ def _merged(answer: Json) -> list[Json]:
     """Entries of a page, each message once at its first mention: Graph may repeat one, and the
     last mention of each property holds."""
     found: dict[str, Json] = {}
-    for raw in answer.get("value", ()):
+    for raw in entries(answer):
         held = found.setdefault(raw["id"], {})
         if "internetMessageId" in raw:
             held.pop("@removed", None)

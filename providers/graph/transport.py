@@ -5,7 +5,7 @@ The SDK's models are never made: they cost 4 to 10 ms of CPU a message, orjson 0
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import httpx
@@ -89,7 +89,7 @@ class Transport:
         answers = loop.run(self._send_all(infos))
         refused = [n for n, answer in enumerate(answers) if _status(answer) == UNAUTHORIZED]
         if refused:
-            self._renew_token(answers[refused[0]])
+            self._renew_token(answers[refused[0]].headers)
             for n in refused:
                 infos[n].headers.remove("Authorization")
             again = loop.run(self._send_all([infos[n] for n in refused]))
@@ -120,16 +120,17 @@ class Transport:
             answer = loop.run(self._open(info))
             if answer.status_code == UNAUTHORIZED:
                 loop.forget(answer.aclose())
-                self._renew_token(answer)
+                self._renew_token(answer.headers)
                 info.headers.remove("Authorization")
                 answer = loop.run(self._open(info))
         except httpx.RequestError as error:
             raise Retry(None, type(error).__name__) from None
         return answer
 
-    def _renew_token(self, refusal: httpx.Response) -> None:
-        """A new token; one that proves what the refusal of the last asked for, where it did."""
-        claims = claims_asked(refusal.headers)
+    def _renew_token(self, headers: Mapping[str, str]) -> None:
+        """A new token; one that proves what the refusal of the last asked for in its `headers`, where
+        it did."""
+        claims = claims_asked(headers)
         more = {"claims": claims} if claims else {}
         self._bearer.token = self._source.token(fresh=True, **more)
 
@@ -145,9 +146,16 @@ class Transport:
             {"id": str(n), "method": "GET", "url": relative(info), "headers": _headers(info)}
             for n, info in enumerate(infos)
         ]
-        body = self.ask(write(Method.POST, "/$batch", {"requests": requests}), About.MAILBOX)
-        found = {str(one.get("id")): one for one in body.get("responses", ())}
+        found = self._members(requests)
+        refused = next((one for one in found.values() if one.get("status") == UNAUTHORIZED), None)
+        if refused is not None:  # the envelope may be let in with a token that its members are not
+            self._renew_token(_headers_of(refused))
+            found = self._members(requests)
         return [_member(found.get(str(n)), about) for n in range(len(infos))]
+
+    def _members(self, requests: Sequence[Json]) -> dict[str, Json]:
+        body = self.ask(write(Method.POST, "/$batch", {"requests": requests}), About.MAILBOX)
+        return {str(one.get("id")): one for one in body.get("responses", ())}
 
     def all_values(self, first: RequestInformation, about: About) -> list[Json]:
         """The entries of every page of a listing."""
@@ -155,7 +163,7 @@ class Transport:
         info: RequestInformation | None = first
         while info is not None:
             answer = self.ask(info, about)
-            values += answer.get("value", ())
+            values += entries(answer)
             info = self.linked(answer[NEXT]) if answer.get(NEXT) else None
         return values
 
@@ -186,6 +194,15 @@ class Transport:
         info.add_request_options([_RAW])
         answer = await self._adapter.send_primitive_async(info, "bytes", None)
         return cast(httpx.Response, answer)
+
+
+def entries(answer: Json) -> list[Json]:
+    """What a page of a listing holds. Graph always sends the list, if an empty one: what is taken for
+    an empty page would be passed over for good."""
+    found = answer.get("value")
+    if not isinstance(found, list):
+        raise Retry(None, "an answer that is no listing")
+    return found
 
 
 def origin(url: str) -> tuple[str, str, int]:
@@ -258,18 +275,19 @@ def _read(answer: object, about: About) -> Answer:
     if not answer.content:
         return {}
     try:
-        return _json(answer.content)
+        found = _json(answer.content)
     except ValueError:
-        return Retry(None, "an answer that cannot be read")
+        found = None
+    return found if isinstance(found, dict) else Retry(None, "an answer that cannot be read")
 
 
-def _json(content: bytes) -> Json:
+def _json(content: bytes) -> object:
     """`content` as JSON. Half a surrogate pair, which a cut subject may end in, is kept: orjson
     refuses the whole page for it."""
     try:
-        return cast(Json, orjson.loads(content))
+        return cast(object, orjson.loads(content))
     except orjson.JSONDecodeError:
-        return cast(Json, json.loads(content))
+        return cast(object, json.loads(content))
 
 
 def _member(found: Json | None, about: About) -> Answer:
@@ -279,5 +297,8 @@ def _member(found: Json | None, about: About) -> Answer:
     status = int(found.get("status", 0))
     if 200 <= status < 300:
         return cast(Json, body)
-    headers = {name.lower(): value for name, value in (found.get("headers") or {}).items()}
-    return failure(status, headers, body, about)
+    return failure(status, _headers_of(found), body, about)
+
+
+def _headers_of(member: Json) -> dict[str, str]:
+    return {name.lower(): value for name, value in (member.get("headers") or {}).items()}

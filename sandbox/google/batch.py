@@ -1,5 +1,6 @@
 """Gmail's batch endpoint: many requests in one multipart body, each with its own answer."""
 
+import json
 import re
 import secrets
 from contextlib import ExitStack
@@ -96,6 +97,9 @@ def _inner(google: Google, text: bytes, outer: str, allowed: bool, flying: ExitS
         google.world.count("gmail.refused.concurrent")
         return Answer(error.code, error.body(), {})
     target = re.sub(r"^https?://[^/]+", "", words[1])
+    fault = google.world.faults.take(words[0].upper(), target, inner=True)
+    if fault is not None:
+        return Answer(fault.status, json.loads(fault.body or "{}"), dict(fault.headers))
     kind = str(headers.get("Content-Type", ""))
     return handle(
         google, Request(words[0].upper(), target, authorization, kind, content.rstrip(b"\r\n"))

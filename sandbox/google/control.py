@@ -16,6 +16,8 @@
 | GET google/watches | | address, topic and end of all live watches |
 | POST google/send-as | address, alias, name, accepted | |
 | POST google/draft | address, draft (absent: new), and as mail | the draft's id; once more = an autosave |
+| POST google/end-watch | address | its announcements end, and nobody is told |
+| POST google/steal-watch | address | another client of the project has them announced elsewhere |
 | POST google/risc | endpoint, address, event, audience, issuer, jti, reason, token (a refresh token, named by `by`), forged | sends a security event token; the status |
 """
 
@@ -42,6 +44,7 @@ from sandbox.google.state import DEFAULT_TOPIC, Google
 from sandbox.world import Missing, World
 
 Body = Mapping[str, Any]
+OTHER_TOPIC = "projects/sandbox/topics/somebody-elses"
 _EVENTS = "https://schemas.openid.net/secevent/"
 
 
@@ -200,6 +203,20 @@ def _subject_of(subject: str, body: Body) -> dict[str, str]:
     }
 
 
+def _end_watch(world: World, body: Body) -> object:
+    Google.of(world).end_watches(_box(world, body).address)
+    return {"ok": True}
+
+
+def _steal_watch(world: World, body: Body) -> object:
+    google, address = Google.of(world), _box(world, body).address
+    google.pubsub.put_topic(OTHER_TOPIC)
+    for whose, project in google.watches:
+        if whose == address:
+            google.watches[whose, project].topic = OTHER_TOPIC
+    return {"ok": True}
+
+
 def _risc(world: World, body: Body) -> object:
     google = Google.of(world)
     subject = google.accounts.subject(str(body["address"]).lower())
@@ -247,6 +264,8 @@ def add_routes(world: World, routes: flask.Blueprint) -> None:
         "GET google/watches": _watches,
         "POST google/send-as": _send_as,
         "POST google/draft": _draft,
+        "POST google/end-watch": _end_watch,
+        "POST google/steal-watch": _steal_watch,
         "POST google/risc": _risc,
     }
     for line, handler in handlers.items():

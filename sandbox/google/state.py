@@ -160,7 +160,7 @@ class Google:
                 continue
             now = self.world.now().timestamp()
             interval = float(str(self.world.switches["gmail.push_interval"]))
-            if now - self._pushed.get(address, 0.0) < interval:
+            if 0 <= now - self._pushed.get(address, 0.0) < interval:  # the clock may be put back
                 self.world.notifications.record(
                     "google", address, self.world.now(), "rate", history_id=box.history.current
                 )

@@ -68,12 +68,12 @@ def _member(
     headers = {k.lower(): str(v) for k, v in (member.get("headers") or {}).items()}
     headers.setdefault("authorization", call.headers.get("authorization", ""))
     method = str(member["method"]).upper()
-    fault = world.faults.take(method, f"/v1.0/{path}" + (f"?{query}" if query else ""))
-    if fault is not None and fault.kind == "status" and not fault.after:
+    target = f"/v1.0/{path}" + (f"?{query}" if query else "")
+    fault = world.faults.take(method, target, inner=True)
+    if fault is not None:
         return _spoilt(fault)
     data = _data(member.get("body"))
-    found = answer(Call(method, path, query, headers, data, call.root))
-    return _spoilt(fault) if fault is not None and fault.kind == "status" else found
+    return answer(Call(method, path, query, headers, data, call.root))
 
 
 def _spoilt(fault: Fault) -> Answer:

@@ -17,6 +17,7 @@
 | POST microsoft/silence | address | its subscriptions stay alive and tell of no mail any more |
 | POST microsoft/finish-scan | address | Dynamic Delivery puts the attachments in place |
 | POST microsoft/lifecycle | address, kind | reauthorizationRequired, subscriptionRemoved or missed |
+| POST microsoft/end-subscriptions | address | they end, and nobody is told |
 | POST microsoft/revoke-sessions | address | refreshing fails with AADSTS50173 |
 | POST microsoft/ids | address, id | both ids of a message, its folder's id |
 | GET microsoft/subscriptions | | all live subscriptions |
@@ -142,6 +143,13 @@ def _lifecycle(world: World, body: Body) -> object:
     return {"ok": True}
 
 
+def _end_subscriptions(world: World, body: Body) -> object:
+    service, address = service_of(world), _box(world, body).address
+    for key in [key for key, one in service.subscriptions.items() if one.address == address]:
+        del service.subscriptions[key]
+    return {"ok": True}
+
+
 def _revoke_sessions(world: World, body: Body) -> object:
     _box(world, body).revoke_sessions()
     return {"ok": True}
@@ -177,6 +185,7 @@ _ROUTES: dict[str, Callable[[World, Body], object]] = {
     "POST microsoft/silence": _silence,
     "POST microsoft/finish-scan": _finish_scan,
     "POST microsoft/lifecycle": _lifecycle,
+    "POST microsoft/end-subscriptions": _end_subscriptions,
     "POST microsoft/revoke-sessions": _revoke_sessions,
     "POST microsoft/ids": _ids,
     "GET microsoft/subscriptions": _subscriptions,

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from sandbox.microsoft import files, odata, sending, view
 from sandbox.microsoft.graph import Context
 from sandbox.microsoft.store import Stored
-from sandbox.microsoft.wire import Answer, Json, bad_request
+from sandbox.microsoft.wire import Answer, Json, bad_request, not_found
 
 _MIME = {"Content-Type": "text/plain"}
 _FLAGS = {"notFlagged", "complete", "flagged"}
@@ -62,6 +62,9 @@ def _next(context: Context, base: str, top: int, skip: int) -> str:
 
 def get(context: Context, key: str) -> Answer:
     message = context.mailbox.store.message(key)
+    lag = context.mailbox.switches.number("graph.get_lag")
+    if lag and 0 <= (context.service.world.now() - message.received).total_seconds() < lag:
+        raise not_found()
     look = _look(context)
     if look.body:
         context.count("graph.messages.get.body")

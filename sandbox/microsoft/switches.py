@@ -24,6 +24,7 @@ SWITCHES: dict[str, object] = {
     "graph.mailbox_error": "",  # any other code with which all about the mailbox is refused
     "graph.mailbox_status": 404,  # and its status
     # messages
+    "graph.get_lag": 0.0,  # seconds during which a new message is not found by its id
     "graph.conversation_by_subject": True,  # unrelated mail of one subject shares conversationId
     "graph.send_through_outbox": True,  # one send shows up in Outbox first
     "graph.rule_inbox_first": 0.0,  # seconds a message lies in Inbox before its rule moves it

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import click
 
 from tests import postgres
 from tests.faults.run import LIMIT, Plan, run
+from tests.faults.table import lines
 
 PROVIDERS = ("gmail", "graph")
 
@@ -33,7 +35,8 @@ def main() -> int:
         else:
             shutil.rmtree(folder, ignore_errors=True)
     for outcome in outcomes:
-        _print(outcome)
+        for line in lines(outcome, LIMIT):
+            tell(line)
     return 0 if outcomes and all(outcome["good"] for outcome in outcomes) else 1
 
 
@@ -41,11 +44,17 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--provider", choices=PROVIDERS, help="only this one; default: both")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--letters", type=int, default=500)
+    parser.add_argument("--letters", type=int, default=1000)
+    parser.add_argument("--mailboxes", type=int, default=20)
     parser.add_argument("--terms", type=int, default=50, help="SIGTERMs of workers")
     parser.add_argument("--kills", type=int, default=50, help="SIGKILLs of workers")
     parser.add_argument("--redis-kills", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=150.0, help="over which mail arrives")
+    parser.add_argument("--moods", type=int, default=3, help="times each other kind of fault")
+    parser.add_argument("--seconds", type=float, default=200.0, help="over which mail arrives")
+    parser.add_argument(
+        "--soak", type=float, default=0.0, metavar="MINUTES", help="anything at any time, so long"
+    )
+    parser.add_argument("--without", action="append", default=[], help="leave this kind out")
     parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
     parser.add_argument("--keep", action="store_true", help="keep logs and databases")
     parser.add_argument("--json", help=argparse.SUPPRESS)
@@ -81,8 +90,12 @@ def _one(given: argparse.Namespace) -> int:
         terms=given.terms,
         kills=given.kills,
         redis_kills=given.redis_kills,
+        moods=given.moods,
         seconds=given.seconds,
+        soak=given.soak,
+        owners=given.mailboxes,
         seed=given.seed,
+        without=tuple(given.without),
     )
     if not given.postgres:
         outcome = run(plan, var, tell)
@@ -90,8 +103,7 @@ def _one(given: argparse.Namespace) -> int:
         server, stop = postgres.start()
         try:
             server.run("CREATE DATABASE faults")
-            url = server.url("faults")
-            outcome = run(Plan(**{**vars(plan), "database_url": url}), var, tell)
+            outcome = run(replace(plan, database_url=server.url("faults")), var, tell, server)
         finally:
             stop()
     file.write_text(json.dumps(outcome.as_json()))
@@ -100,24 +112,6 @@ def _one(given: argparse.Namespace) -> int:
 
 def tell(text: str) -> None:
     click.echo(text)
-
-
-def _print(outcome: dict[str, Any]) -> None:
-    plan, found = outcome["plan"], outcome["found"]
-    database = "PostgreSQL" if plan["database_url"] else "SQLite"
-    click.echo(f"\n{plan['provider']}, {database}, seed {plan['seed']}, {plan['owners']} mailboxes")
-    for name, times in sorted(outcome["injected"].items()):
-        click.echo(f"  {name:<36} {times:>4} times")
-    for name in ("expected", "logged", "refused", "duplicates", "lost", "wrong", "pending"):
-        click.echo(f"  {name:<36} {found[name]:>4}")
-    click.echo(
-        f"  {'seconds until all was settled':<36} {outcome['seconds']:>6.1f} (limit {LIMIT:.0f})"
-    )
-    click.echo(
-        f"  {'ended in good order afterwards':<36} {'yes' if outcome['restarted'] else 'NO':>4}"
-    )
-    for line in found["examples"]:
-        click.echo(f"    {line}")
 
 
 if __name__ == "__main__":

@@ -17,17 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from sqlalchemy import Executable, select, update
 
-from crm.database import Database
-from crm.model import Tokens
+from crm.database import Database, OperationalError
+from crm.model import MailboxStatus, Tokens
 from crm.store import accounts, contacts, mailboxes
 from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
 from crm.store.mailboxes import NewMailbox
+from crm.tables import ConnectedPeriod, Mailbox, PendingMessage, Watch
 from infra.children import end_with_parent
 from infra.secrets import Secrets, new_key
 from infra.settings import PREFIX, Settings
 from providers import registry
+from providers.client import ProviderError
 from replylog import roles
 from replylog.pretend import Pretend, pretend
 from tests.waiting import busy
@@ -36,6 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BCC = "log@bcc.acme.test"
 LABEL = "Log to CRM"
 DOMAINS = {"gmail": "acme.test", "graph": "acme365.test"}
+BROKEN = ROOT / "tests" / "faults" / "broken"  # a sitecustomize that takes names away
 WORLDS = {"gmail": "google", "graph": "microsoft"}
 GOOGLE_SCOPES = ("openid", "email", "https://www.googleapis.com/auth/gmail.readonly")
 
@@ -53,7 +57,8 @@ class Held:
 
 @dataclass
 class Office:
-    """One account. `mailboxes`: id by address, of those that were connected here."""
+    """One account. `mailboxes`: id by address, of those that were connected here; `calm`: what the
+    sandbox's switches were before any was turned."""
 
     world: Pretend
     settings: Settings
@@ -62,6 +67,17 @@ class Office:
     secrets: Secrets
     account_id: int = 0
     mailboxes: dict[str, int] = field(default_factory=dict)
+    users: dict[str, int] = field(default_factory=dict)
+    calm: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def names_down(self) -> Path:
+        """While this file is there, the roles cannot resolve the provider's host name."""
+        return Path(self.environment["DNS_DOWN"])
+
+    def provider_of(self, address: str) -> str:
+        domain = address.partition("@")[2]
+        return next(provider for provider, each in DOMAINS.items() if each == domain)
 
     def contact(self, *addresses: str) -> None:
         with self.database.begin() as conn:
@@ -84,9 +100,12 @@ class Office:
         finally:
             client.close()
         with self.database.begin() as conn:
-            user_id = accounts.add_user(conn, self.account_id, NewUser(address), utc_now())
+            if address not in self.users:
+                new_user = NewUser(address)
+                user_id = accounts.add_user(conn, self.account_id, new_user, utc_now())
+                self.users[address] = user_id
             new = NewMailbox(
-                user_id=user_id,
+                user_id=self.users[address],
                 address=address,
                 provider=provider,
                 tokens=tokens,
@@ -97,6 +116,79 @@ class Office:
             mailbox_id = mailboxes.connect(conn, self.account_id, new, self.secrets, utc_now())
         self.mailboxes[address] = mailbox_id
         return mailbox_id
+
+    def reconnect(self, address: str) -> bool:
+        """Whether a person who presses the button now gets the mailbox connected again."""
+        try:
+            self.connect(address, self.provider_of(address))
+        except (ProviderError, OperationalError):
+            return False
+        return True
+
+    def connected_long(self) -> None:
+        """As if all mailboxes had been connected an hour ago: clocks will be put back."""
+        mine = ConnectedPeriod.account_id == self.account_id
+        since = utc_now().replace(microsecond=0) - timedelta(hours=1)
+        self._change(update(ConnectedPeriod).where(mine).values(since=since))
+
+    def stopped(self, address: str) -> bool:
+        """Whether a mailbox waits to be connected again."""
+        query = select(Mailbox.status).where(*self._row(address))
+        with suppress(OperationalError), self.database.read() as conn:
+            return conn.scalar(query) == MailboxStatus.RECONNECT
+        return False
+
+    def ring(self, address: str) -> None:
+        """Have the timetable ring a mailbox now."""
+        self._change(update(Mailbox).where(*self._row(address)).values(wake_at=utc_now()))
+
+    def look_after_watches(self, address: str) -> None:
+        """As if half the life of the mailbox's watches were over: they are due now."""
+        now = utc_now()
+        mine = (Watch.account_id == self.account_id, Watch.mailbox_id == self.mailboxes[address])
+        due = update(Mailbox).where(*self._row(address), Mailbox.renew_at.is_not(None))
+        self._change(
+            update(Watch).where(*mine).values(expires_at=now),
+            due.values(renew_at=now, wake_at=now),
+        )
+
+    def ring_all(self) -> None:
+        """As if ten minutes had passed, after which a mailbox that nobody rang is asked anyway."""
+        connected = (Mailbox.account_id == self.account_id, Mailbox.wake_at.is_not(None))
+        self._change(update(Mailbox).where(*connected).values(wake_at=utc_now()))
+
+    def outlive_waits(self) -> None:
+        """As if time had passed: whatever run holds a mailbox has lost it, no provider asks to wait
+        any more, and all is due."""
+        connected = (Mailbox.account_id == self.account_id, Mailbox.wake_at.is_not(None))
+        now = utc_now()
+        over = {"lease_until": now, "blocked_until": None, "wake_at": now}
+        pending = PendingMessage.account_id == self.account_id
+        self._change(
+            update(Mailbox).where(*connected).values(over),
+            update(PendingMessage).where(pending).values(next_at=now),
+        )
+
+    def _row(self, address: str) -> tuple[Any, ...]:
+        return Mailbox.account_id == self.account_id, Mailbox.id == self.mailboxes[address]
+
+    def _change(self, *statements: Executable) -> None:
+        """In one transaction; tried again while the database is away."""
+
+        def done() -> bool:
+            with suppress(OperationalError), self.database.begin() as conn:
+                for statement in statements:
+                    conn.execute(statement)
+                return True
+            return False
+
+        if not within(60, done):
+            raise RuntimeError("the database stayed away")
+
+    def rule(self, address: str, folder: str, sender: str) -> None:
+        """An inbox rule: mail of `sender` goes to `folder`, which is made."""
+        body = {"name": folder, "from_contains": sender, "target_folder": folder}
+        self.world.post("rule", address=address, **body)
 
     def tokens(self, address: str, provider: str) -> Tokens:
         if provider == "gmail":
@@ -120,11 +212,11 @@ class Office:
 
     @contextmanager
     def role(
-        self, *arguments: str, module: str = "replylog", **more: str
+        self, *arguments: str, module: str = "replylog", name: str = "", **more: str
     ) -> Iterator["subprocess.Popen[bytes]"]:
         """`replylog …` as a process of its own, or another `module` that is like it; its log is
-        `<first argument>.log` below `var`."""
-        log = (self.settings.var / f"{arguments[0]}.log").open("ab")
+        `<name or first argument>.log` below `var`."""
+        log = (self.settings.var / f"{name or arguments[0]}.log").open("ab")
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=self.settings.var,
@@ -173,7 +265,7 @@ def office(var: Path, database_url: str = "", world: Pretend | None = None) -> I
     if world is not None:
         yield from _office(var, database_url, world)
         return
-    with pretend() as made:
+    with pretend(host="localhost") as made:  # a name, so that it can be taken away
         yield from _office(var, database_url, made)
 
 
@@ -182,6 +274,8 @@ def _office(var: Path, database_url: str, world: Pretend) -> Iterator[Office]:
     environment = world.environment(public_url) | {
         f"{PREFIX}VAR": str(var.resolve()),
         f"{PREFIX}SECRET_KEYS": new_key(),
+        "DNS_DOWN": str(var.resolve() / "names-are-down"),
+        "PYTHONPATH": f"{BROKEN}:{ROOT}",
     }
     if database_url:
         environment[f"{PREFIX}DATABASE_URL"] = database_url
@@ -204,7 +298,9 @@ def _office(var: Path, database_url: str, world: Pretend) -> Iterator[Office]:
 
 def settings_of(environment: dict[str, str]) -> Settings:
     given: dict[str, Any] = {
-        name.removeprefix(PREFIX).lower(): value for name, value in environment.items()
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX)
     }
     return Settings(_env_file=None, **given)
 

@@ -181,6 +181,23 @@ def test_a_throttled_member_says_when_to_come_back(stub):
     assert error.after == 7
 
 
+def test_a_token_that_a_member_of_a_batch_refuses_is_renewed_once(stub):
+    source = Token()
+    way = transport(stub, source)
+    stub.script = lambda asked: Reply(401 if source.number == 1 else 200, {})
+    assert way.batch([folder(way), folder(way)], About.FOLDER) == [{}, {}]
+    stub.script = lambda asked: Reply(401, {})
+    assert [type(each) for each in way.batch([folder(way)], About.FOLDER)] == [Reconnect]
+
+
+@pytest.mark.parametrize("odd", [{"odd": [1]}, {"value": None}, {"value": {}}])
+def test_an_answer_that_is_no_listing_is_not_taken_for_an_empty_page(stub, odd):
+    stub.script = lambda asked: Reply(200, odd)
+    way = transport(stub)
+    with pytest.raises(Retry):
+        way.all_values(folder(way), About.FOLDER)
+
+
 def test_waiting_ends(stub):
     with pytest.raises(Retry):
         loop.run(asyncio.sleep(30), patience=0.05)
