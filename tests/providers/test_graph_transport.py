@@ -186,7 +186,8 @@ def test_a_token_that_a_member_of_a_batch_refuses_is_renewed_once(stub):
     way = transport(stub, source)
     stub.script = lambda asked: Reply(401 if source.number == 1 else 200, {})
     assert way.batch([folder(way), folder(way)], About.FOLDER) == [{}, {}]
-    stub.script = lambda asked: Reply(401, {})
+    refusal = {"error": {"code": "InvalidAuthenticationToken"}}
+    stub.script = lambda asked: Reply(401, refusal)
     assert [type(each) for each in way.batch([folder(way)], About.FOLDER)] == [Reconnect]
 
 
