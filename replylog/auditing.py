@@ -6,10 +6,11 @@ worker's run have its turn.
 
 import json
 import logging
+import signal
 import sys
 import threading
-import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 import click
@@ -54,15 +55,31 @@ def _audited(running: Runtime, mailbox: Mailbox, days: int) -> tuple[AuditRow, s
     if begun is None:
         raise click.ClickException(f"{mailbox.address} is no connected mailbox")
     label = f"Comparing {mailbox.address}"
-    with click.progressbar(length=100, label=label, file=sys.stderr) as bar:
+    with (
+        _interruptible() as stopping,
+        click.progressbar(length=100, label=label, file=sys.stderr) as bar,
+    ):
         while True:
             with suppress(QueueDown):
-                sync(running, mailbox.id, threading.Event())
+                sync(running, mailbox.id, stopping)
             found, problem = _state(running, mailbox, begun)
+            if not problem and found.ended_at is None and stopping.is_set():
+                problem = "it was interrupted; a worker goes on with it"
             bar.update(int(found.share * 100) - bar.pos)
             if found.ended_at is not None or problem:
                 return found, problem
-            time.sleep(PAUSE)
+            stopping.wait(PAUSE)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Ctrl-C ends the run in good order: it gives the mailbox back."""
+    stopping = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stopping.set())
+    try:
+        yield stopping
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _state(running: Runtime, mailbox: Mailbox, audit_id: int) -> tuple[AuditRow, str]:

@@ -1,14 +1,16 @@
 """`replylog mailbox audit`: at once, in this process, with the numbers and an exit code."""
 
 import json
+import signal
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
-from crm.store import mailboxes
+from crm.store import audits, mailboxes
 from crm.tables import ConnectedPeriod, JournalRow, Mailbox
+from replylog import auditing
 from tests.replylog.test_mailbox_add import ANA, BEN, Desk, desk, google, microsoft
 
 __all__ = ["desk"]
@@ -87,6 +89,25 @@ def test_a_limit_of_the_provider_is_kept_and_told(connected: Desk, sandbox: Any)
     assert told.exit_code == 2
     assert "the provider wants to be left alone until" in told.output
     assert sandbox.get("/control/counts") == {}
+
+
+def test_ctrl_c_gives_the_mailbox_back_and_a_worker_goes_on(
+    connected: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    ordinary = auditing.sync
+
+    def interrupted(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        ordinary(*arguments)
+
+    monkeypatch.setattr(auditing, "sync", interrupted)
+    told = connected.run("mailbox", "audit", ANA)
+    assert told.exit_code == 2
+    assert "a worker goes on with it" in told.output
+    (ana, _) = connected.stored
+    with connected.database.read() as conn:
+        assert audits.open_one(conn, connected.account, ana.id) is not None
+        assert conn.scalar(select(Mailbox.lease).where(Mailbox.account_id == ana.account_id)) == ""
 
 
 def test_only_a_connected_mailbox_can_be_audited(connected: Desk):
