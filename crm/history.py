@@ -194,15 +194,14 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
     What.CURSOR_REPAIRED: _repaired,
     What.LIMITED: lambda facts: (
         f"The provider asked us to slow down{_WHOSE.get(facts['reason'], '')}. "
-        "What arrives waits until then."
+        "What arrives meanwhile is read afterwards."
     ),
     What.LIMIT_OVER: lambda facts: (
-        f"The provider answers again, after {span(facts['seconds'])}. What waited is being read."
+        f"The provider does not ask us to slow down any more, after {span(facts['seconds'])}."
     ),
     What.SETUP_FAULT: _setup_fault,
     What.SETUP_MENDED: lambda facts: (
-        f"The set-up of this installation works again, after {span(facts['seconds'])}. "
-        "What waited is being read."
+        f"The fault in the set-up of this installation is over, after {span(facts['seconds'])}."
     ),
     What.SET_ASIDE: lambda facts: (
         f"A {'file' if facts.get('file') else 'message'} made replylog stop three times. "

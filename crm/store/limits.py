@@ -50,6 +50,8 @@ def block(conn: Connection, mailbox: Mailbox, until: datetime, by: str, now: dat
     before = conn.execute(select(table.blocked_by, table.blocked_since).where(*mine)).first()
     if before is None:
         return
+    if kind_of(by) == ERROR and kind_of(before.blocked_by) in _BEGUN:
+        by = before.blocked_by  # an outage meanwhile does not end it
     goes_on = before.blocked_by == by
     conn.execute(
         update(table)

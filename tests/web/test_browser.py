@@ -10,7 +10,10 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from crm.store import endpoints, gaps, never_log
+from crm.history import What
+from crm.model import Ref
+from crm.store import endpoints, gaps, history, limits, never_log
+from crm.store.outcomes import Later
 from providers import causes
 from tests.web import story
 from tests.web.company import Company
@@ -111,6 +114,38 @@ def test_every_page_is_fit_for_everybody(told, at_desk, site, size, scheme):
         if found:
             findings[name] = found
     assert findings == {}
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("narrow", "dark"), ("wide", "light")])
+def test_a_mailbox_in_trouble_is_fit_for_everybody(told, live_company, at_desk, site, size, scheme):
+    at_desk.set_viewport_size(SIZES[size])
+    at_desk.emulate_media(color_scheme=scheme)
+    in_trouble(live_company)
+    findings = []
+    for path in ("/mailboxes", "/why?verdict=given-up", "/mailboxes/1/history"):
+        at_desk.goto(site + path)
+        at_desk.wait_for_timeout(150)
+        wider = at_desk.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        findings += serious(at_desk) + ([f"{wider} px too wide"] if wider > 0 else [])
+    assert findings == []
+    at_desk.goto(f"{site}/mailboxes")
+    at_desk.get_by_role("link", name="2 messages could not be read").click()
+    at_desk.get_by_role("button", name="Try again now").first.click()
+    at_desk.get_by_text("Trying again now.").wait_for()
+
+
+def in_trouble(company: Company) -> None:
+    """Ana's mailbox: a fault of the set-up, a limit before it, and two messages that are stuck."""
+    box, now = company.boxes["ana@acme.test"], company.now
+    company.world.settle(
+        box,
+        Later(Ref("stuck"), "error", "ValueError", None),
+        Later(Ref("killer"), "fatal", "WorkerDied", None),
+    )
+    with company.database.begin() as conn:
+        limits.block(conn, box, now, "limit:user", now - timedelta(hours=3))
+        limits.block(conn, box, now, f"setup:{causes.PROJECT_QUOTA}", now - timedelta(hours=2))
+        history.note(conn, company.account, box.id, What.SET_ASIDE, now, file=False)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

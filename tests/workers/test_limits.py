@@ -142,6 +142,14 @@ def test_a_fault_of_the_set_up_is_told_once_with_its_cause_and_its_end(
     assert ("setup-fault", {"cause": causes.API_NOT_ENABLED}) in happened(office, ana)
 
 
+def test_an_outage_in_the_middle_of_a_fault_is_no_end_of_it(office: Office, ana: int) -> None:
+    for error in (Operator(causes.API_NOT_ENABLED), Retry(None), Operator(causes.API_NOT_ENABLED)):
+        office.boxes[ana].refuse(error, method="changes")
+        office.settle(steps=1, step=timedelta(minutes=16))
+    assert told(office, ana) == [What.SETUP_FAULT]
+    assert limits.setup_cause(office.row(ana)) == causes.API_NOT_ENABLED
+
+
 def test_an_outage_of_the_provider_is_not_told_as_a_limit(office: Office, ana: int) -> None:
     office.boxes[ana].refuse(Retry(None), method="changes", times=3)
     office.settle(steps=60)
