@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as examples
 
 from tests import postgres, sandbox_process
+from tests.chromium import launched
 from tests.sandbox_process import Sandbox
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
     from redis import Redis
 
     from crm.database import Database
@@ -187,6 +189,13 @@ def sandbox(_sandbox: Sandbox) -> Sandbox:
     """A running sandbox whose world is as at its start."""
     _sandbox.reset()
     return _sandbox
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator["Browser"]:
+    """The one browser of this process: Playwright's drivers do not bear a second beside them."""
+    with launched() as browser:
+        yield browser
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

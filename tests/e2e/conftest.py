@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, Page
 from infra.settings import PREFIX, Settings
 from replylog.installation import free_port, installation
 from replylog.pretend import Pretend, pretend
-from tests.chromium import launched
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
                 os.environ.pop(name, None)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(chromium: Browser) -> Iterator[Page]:
     """A visitor at desktop width who has not been here before."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
     context.set_default_timeout(30_000)
     yield context.new_page()
     context.close()
