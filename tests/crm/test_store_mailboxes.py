@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import select
 
 from crm.model import Folder, MailboxStatus, Period, Place, Ref, WatchState
-from crm.store import leases, limits, mailboxes
+from crm.store import leases, limits, mailboxes, watching
 from crm.store.outcomes import Refused
 from crm.store.watching import secret_digest
 from crm.tables import Mailbox, OutboxEvent
 from tests.crm.store_world import TTL, World, a_token, in_threads
 
-HOUR = timedelta(hours=1)
+HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -307,3 +307,28 @@ def test_one_process_at_a_time_plays_a_role(database, now):
         leases.release(conn, "timetable", leader)
         leases.release(conn, "timetable", other)
     assert take_role(leader)
+
+
+def test_watches_that_ran_out_are_overdue_or_missing_are_counted_for_all_accounts_up_to_a_limit(
+    world,
+):
+    later = world.now + HOUR
+    boxes = [world.mailbox(f"{name}@acme.test") for name in ("ana", "ben", "eva")]
+    with world.database.begin() as conn:
+        for box in boxes:
+            state = WatchState("inbox", box.address, later)
+            mailboxes.set_watches(conn, box, [state], later, world.now)
+            watching.set_trouble(conn, box, "subscription-quota", world.now, later)
+
+    def counted(when, most=1000):
+        with world.database.read() as conn:
+            ask = watching.expired, watching.overdue
+            return [*(each(conn, when, most) for each in ask), watching.unwatched(conn, most)]
+
+    assert counted(later - SECOND) == [0, 0, 3]
+    assert counted(later) == [3, 3, 3]
+    assert counted(later, most=2) == [2, 2, 2]
+    with world.database.begin() as conn:
+        mailboxes.need_reconnect(conn, world.account, boxes[0].id, "revoked", later)
+        mailboxes.disconnect(conn, world.account, boxes[1].id, later)
+    assert counted(later) == [1, 1, 1], "nobody reads the others"
