@@ -158,3 +158,17 @@ class GmailRig:
 
     def revoke(self) -> None:
         self.sandbox.post("/control/consent", address=self.address)
+
+
+def counts(rig: GmailRig) -> dict[str, int]:
+    """How often each method of Gmail was called."""
+    return {
+        name.removeprefix("gmail."): count
+        for name, count in rig.sandbox.get("/control/counts").items()
+        if name.startswith("gmail.") and name.count(".") <= 2
+    }
+
+
+def fresh(rig: GmailRig) -> None:
+    """Count anew."""
+    rig.sandbox.post("/control/counts/reset")

@@ -13,7 +13,7 @@ from providers.client import CursorExpired, Gone, Limited, Operator, Reconnect, 
 from providers.gmail import transport
 from tests.providers import mail
 from tests.providers.contract import drain, ids, list_since
-from tests.providers.gmail_rig import READ, GmailRig, settings_for
+from tests.providers.gmail_rig import READ, GmailRig, counts, fresh, settings_for
 from tests.sandbox_process import Sandbox
 
 
@@ -22,18 +22,6 @@ def rig(sandbox: Sandbox) -> Iterator[GmailRig]:
     made = GmailRig(sandbox, settings_for(sandbox))
     yield made
     made.close()
-
-
-def counts(rig: GmailRig) -> dict[str, int]:
-    return {
-        name.removeprefix("gmail."): count
-        for name, count in rig.sandbox.get("/control/counts").items()
-        if name.startswith("gmail.") and name.count(".") <= 2
-    }
-
-
-def fresh(rig: GmailRig) -> None:
-    rig.sandbox.post("/control/counts/reset")
 
 
 # -- what it costs

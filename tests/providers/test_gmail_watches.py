@@ -10,11 +10,8 @@ from providers import causes
 from providers.client import Operator
 from tests.providers import mail
 from tests.providers.contract import drain, ids
-from tests.providers.gmail_rig import SUBSCRIPTION, TOPIC, GmailRig, settings_for
-from tests.providers.test_gmail_client import counts, fresh, rig
+from tests.providers.gmail_rig import SUBSCRIPTION, TOPIC, GmailRig, counts, fresh, settings_for
 from tests.sandbox_process import Sandbox
-
-__all__ = ["rig"]  # a fixture
 
 
 @pytest.fixture
@@ -27,11 +24,13 @@ def watched(sandbox: Sandbox) -> Iterator[GmailRig]:
     made.close()
 
 
-def test_without_a_topic_there_is_no_watch(rig):
+def test_without_a_topic_there_is_no_watch(sandbox):
+    rig = GmailRig(sandbox, settings_for(sandbox))
     fresh(rig)
     assert rig.client.watch(()) == ()
     rig.client.unwatch(())
     assert counts(rig) == {}
+    rig.close()
 
 
 def test_a_watch_lasts_days_and_is_renewed_without_stopping(watched):
