@@ -124,6 +124,49 @@ def test_two_workers_do_not_send_at_once(office, receiver, running):
     assert second is None
 
 
+def test_an_endpoint_that_is_told_more_meanwhile_still_has_one_worker(office, receiver, running):
+    added = endpoint(office)
+    tell(office)
+    work.spread(running)
+    first = webhooks.claim(running, office.stopping)
+    tell(office, "t:2")
+    work.spread(running)
+    assert of(office, added.id).due_at == office.clock
+
+    assert webhooks.claim(running, office.stopping) is None
+    first.make()
+    assert len(receiver.got) == 2
+
+
+def test_a_new_event_does_not_end_the_pause_of_an_endpoint_that_failed(office, receiver, running):
+    added = endpoint(office)
+    receiver.answers = [500]
+    tell(office)
+    deliver(office, running)
+    tell(office, "t:2")
+    deliver(office, running)
+    assert len(receiver.got) == 1
+    assert of(office, added.id).due_at > office.clock
+
+    pass_time(office, running, timedelta(seconds=10), 1)
+    assert len(receiver.got) == 3
+
+
+def test_a_late_worker_does_not_end_the_try_of_another(office, receiver, running):
+    added = endpoint(office)
+    tell(office)
+    work.spread(running)
+    late = webhooks.claim(running, office.stopping)
+    due = late._settle(None, False)
+    office.clock += webhooks.HELD
+    webhooks.claim(running, office.stopping)._settle(None, False)  # another has it in hand
+    (before,) = delivered(office, added.id)
+
+    late._settle(webhooks.Result(due, 500, "Status"), True)
+
+    assert delivered(office, added.id) == (before,)
+
+
 def test_what_a_killed_worker_had_in_hand_is_sent_again(office, receiver, running):
     endpoint(office)
     tell(office)
