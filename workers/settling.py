@@ -7,6 +7,7 @@ e-mail, or as a pending row; only then does the cursor move past it, in the same
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import structlog
 
@@ -71,6 +72,7 @@ class Settling:
     client: MailClient
     caution: Caution | None = None
     failures: int = 0  # messages in a row that the provider could not give
+    blocked_until: datetime | None = None  # as the last commit found it
     due: dict[str, PendingRow] = field(default_factory=dict)  # being judged again, by provider id
 
     @property
@@ -337,6 +339,7 @@ class Settling:
         with self.runtime.database.begin() as conn:
             done = settle.commit(conn, self.run, outcomes, self.runtime.clock(), cursor)
             left_out = files.settled(conn, self.run.mailbox.account_id, done.email_ids)
+        self.blocked_until = done.blocked_until
         for state, number in left_out.items():
             FILES.labels(state).inc(number)
         for outcome in outcomes:

@@ -9,7 +9,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -53,6 +53,10 @@ RECHECK = timedelta(seconds=3)  # a push can outrun its listing; Gmail drops pus
 JUDGED_AGAIN_ROUNDS = (
     20  # each settles a batch of pending messages; the rest waits for the next run
 )
+
+
+class Blocked(Exception):
+    """Somebody else met a limit that holds for this mailbox as well."""
 
 
 class GaveWay(Exception):
@@ -105,6 +109,8 @@ class Running:
     settled_at: datetime | None = None  # everything received before is settled; None: as it was
     beats: int = 0  # renewals of the lease since the run last moved
 
+    settling: Settling = field(init=False)
+
     def __post_init__(self) -> None:
         self.began = self.runtime.clock()
         self.held = settle.Run(self.mailbox, self.token, LEASE, self.runtime.secrets)
@@ -133,11 +139,8 @@ class Running:
         except LeaseLost:
             log.info("lease lost, the run ends", mailbox=self.mailbox.id)
             return self.runtime.clock()
-        except Stopped:
-            return self.runtime.clock()
-        except GaveWay:
-            self.well = True
-            return self.runtime.clock()
+        except (Stopped, GaveWay, Blocked) as ended:
+            return self._ended(ended)
         except ProviderError as error:
             name = type(error).__name__
             log.warning("provider refused", mailbox=self.mailbox.id, error=name, cause=str(error))
@@ -147,6 +150,13 @@ class Running:
         except Exception as error:
             log.exception("run failed", mailbox=self.mailbox.id, error=type(error).__name__)
             return self._failed(error)
+
+    def _ended(self, why: Exception) -> datetime | None:
+        """When to go on with a run that ended between two steps."""
+        if isinstance(why, Blocked):
+            return self.settling.blocked_until
+        self.well = isinstance(why, GaveWay)
+        return self.runtime.clock()
 
     @contextmanager
     def _heartbeat(self) -> Iterator[None]:
@@ -179,7 +189,7 @@ class Running:
         away = Gaps(self.runtime, self.held, client, self._step)
         away.count()
         began = self.runtime.clock()
-        settling = Settling(self.runtime, self.held, client, self.caution)
+        settling = self.settling = Settling(self.runtime, self.held, client, self.caution)
         repair = Repair(self.runtime, self.held, client, self._step)
         news: set[str] = set()
         found = self._changes(client, settling, repair, news) + repair.list_owed(settling)
@@ -234,6 +244,9 @@ class Running:
         self.beats = 0
         if self.stopping.is_set():
             raise Stopped
+        until = self.settling.blocked_until
+        if until and until > self.runtime.clock():
+            raise Blocked
 
     def _give_way(self) -> None:
         """After each step that is stored: let others have the thread, where they wait for one."""

@@ -70,11 +70,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Ids of the e-mails that are new on timelines, and the mailboxes to wake: messages in them are
-    to be judged again."""
+    """Ids of the e-mails that are new on timelines, the mailboxes to wake (messages in them are to
+    be judged again), and before when the provider must not be asked any more."""
 
     email_ids: tuple[int, ...] = ()
     woken: frozenset[int] = frozenset()
+    blocked_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ _RENEW = HELD.values(
     wake_at=case((_CONNECTED, _UNTIL), else_=None),
     cursor=func.coalesce(bindparam("moved", type_=Text()), Table.cursor),
     settled_at=func.coalesce(bindparam("settled", type_=UtcDateTime()), Table.settled_at),
-)
+).returning(Table.blocked_until)
 _RELEASE = HELD.values(
     lease="",
     lease_until=None,
@@ -100,12 +100,15 @@ def renew_lease(
     until: datetime,
     cursor: str | None = None,
     settled_at: datetime | None = None,
-) -> None:
+) -> datetime | None:
     """Hold the mailbox until then, and move its cursor and the time before which all is settled
-    (None: as before). Raises LeaseLost when another run has it."""
+    (None: as before); gives its `blocked_until`. Raises LeaseLost when another run has it."""
     values = {"until": until, "moved": cursor, "settled": settled_at}
-    if not conn.execute(_RENEW, which(mailbox, token) | values).rowcount:
+    held = conn.execute(_RENEW, which(mailbox, token) | values).first()
+    if held is None:
         raise LeaseLost
+    blocked_until: datetime | None = held.blocked_until
+    return blocked_until
 
 
 def move_cursor(conn: Connection, mailbox: Mailbox, token: str, cursor: str) -> None:

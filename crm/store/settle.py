@@ -85,9 +85,9 @@ def commit(
     """
     mailbox = run.mailbox
     alone(conn, mailbox.account_id)
-    renew_lease(conn, mailbox, run.lease, now + run.ttl, cursor, settled_at)
+    blocked = renew_lease(conn, mailbox, run.lease, now + run.ttl, cursor, settled_at)
     if not outcomes:
-        return Committed()
+        return Committed(blocked_until=blocked)
     account = accounts.for_settling(conn, mailbox.account_id, run.secrets)
     digests = account.digests
     written = entries.write(conn, mailbox, outcomes, now)
@@ -104,7 +104,7 @@ def commit(
         touched |= again.after_new_addresses(conn, mailbox.account_id, written.addresses, now)
     enrolments.after_logging(conn, mailbox.account_id, written.touched, now)
     woken = again.wake(conn, mailbox.account_id, touched, now)
-    return Committed(email_ids=written.email_ids, woken=frozenset(woken))
+    return Committed(written.email_ids, frozenset(woken), blocked)
 
 
 def seen(conn: Connection, mailbox: Mailbox, refs: Sequence[Ref]) -> set[str]:

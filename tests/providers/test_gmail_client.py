@@ -11,6 +11,7 @@ from crm.model import Place, Ref
 from providers import causes
 from providers.client import CursorExpired, Gone, Limited, Operator, Reconnect, Retry
 from providers.gmail import transport
+from providers.gmail.client import PAGE_SIZE
 from tests.providers import mail
 from tests.providers.contract import drain, ids, list_since
 from tests.providers.gmail_rig import READ, GmailRig, counts, fresh, settings_for
@@ -25,6 +26,19 @@ def rig(sandbox: Sandbox) -> Iterator[GmailRig]:
 
 
 # -- what it costs
+
+
+def test_one_answer_of_many_changes_makes_pages_that_no_quota_forbids(rig):
+    rig.page_size = PAGE_SIZE
+    rig.client = rig.open()
+    cursor = rig.client.baseline()
+    sent = [rig.deliver(mail.numbered(n)) for n in range(60)]
+    pages = list(rig.client.changes(cursor))
+    assert max(len(page.items) for page in pages) <= 25
+    assert [item.ref.id for page in pages for item in page.items] == sent
+    assert counts(rig)["history.list"] == 1
+    (rest,) = [page.items for page in rig.client.changes(pages[1].cursor) if page.items]
+    assert [item.ref.id for item in rest] == sent[50:], "a run that ended there goes on there"
 
 
 @pytest.mark.parametrize(

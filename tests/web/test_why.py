@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from crm.model import Ref
-from crm.store import contacts, journal, limits, never_log, waiting
+from crm.store import contacts, journal, limits, mailboxes, never_log, waiting
 from crm.store import settings as account_settings
 from crm.store.outcomes import Later, Refused
-from providers.client import Gone, Operator, Reconnect, Retry
+from providers.client import Gone, Limited, Operator, Reconnect, Retry
 from tests.web import story
 from tests.web.conftest import Client
 from workers.queue import AWAKE
@@ -379,6 +379,21 @@ def test_values_that_are_not_kept_are_read_while_the_owner_looks(company, make_a
 )
 def test_why_values_cannot_be_read_is_said(company, make_app, told, row_of, found, words):
     assert words in values(company, make_app, row_of(PAUL), found)
+
+
+def test_a_mailbox_that_is_being_read_is_not_asked_beside(ana, company, told, row_of):
+    with company.database.begin() as conn:
+        mailboxes.take_lease(conn, company.boxes[ANA].id, "a run", company.now, timedelta(hours=1))
+    assert "being read just now" in ana.get(f"/why/rows/{row_of(PAUL).id}/values").text
+
+
+def test_a_limit_that_a_page_meets_holds_for_the_mailbox(company, make_app, told, row_of):
+    values(company, make_app, row_of(PAUL), Limited("concurrency"))
+    with company.database.read() as conn:
+        row = mailboxes.by_id(conn, company.boxes[ANA].id)
+    assert (row.blocked_by, row.rests(company.now)) == ("limit:concurrency", True)
+    with company.database.begin() as conn:
+        assert mailboxes.take_lease(conn, row.id, "a run", company.now, timedelta(minutes=1))
 
 
 def test_a_mailbox_that_must_wait_is_not_asked(ana, company, told, row_of):

@@ -184,6 +184,29 @@ def test_a_limit_of_the_project_holds_for_all_mailboxes_of_the_provider(
     assert told(office, bob)[-1] in {What.LIMIT_OVER, What.SETUP_MENDED}
 
 
+def test_a_run_that_is_under_way_stops_where_another_mailbox_met_a_limit_of_the_project(
+    office: Office, ana: int
+) -> None:
+    office.page_size = 5
+    refs = [office.deliver(ana, "zoe@x.test", "New", f"n{n}@x") for n in range(30)]
+    box = office.boxes[ana]
+    box.calls.clear()
+
+    def meanwhile() -> None:
+        with office.database.begin() as conn:
+            until = office.clock + HOUR
+            limits.block_all(conn, "memory", until, "limit:project", office.clock)
+
+    before(office, ana, "headers", meanwhile)
+    office.sync(ana)
+    assert box.calls["headers"] == 1, "what was asked for is stored, and nothing more is asked"
+    assert len([ref for ref in refs if ref in office.journal(ana)]) == 5
+    assert office.row(ana).wake_at == office.row(ana).blocked_until == office.clock + HOUR
+    office.clock += HOUR
+    office.settle(steps=65)
+    assert all(ref in office.journal(ana) for ref in refs)
+
+
 def test_a_limit_of_one_mailbox_holds_for_no_other(office: Office, ana: int) -> None:
     bob = office.mailbox("bob@acme.test")
     office.boxes[ana].refuse(Limited("user", 900.0), method="changes")
