@@ -1,14 +1,20 @@
 """When audits are made, what their operator sees, and mail that nobody announced."""
 
+import gc
 import threading
+import tracemalloc
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 
 from crm.history import What
+from crm.model import Place, Ref
 from crm.store import audits, nights
 from crm.tables import Mailbox
+from providers.client import Item
+from providers.memory import MemoryClient
 from tests.workers.audit_desk import (
     DAY,
     HOUR,
@@ -91,6 +97,37 @@ def test_the_operator_sees_how_old_the_last_audit_is(sqlite_office: Office) -> N
     Timetable(office.runtime).tick()
     assert metric("replylog_last_audit_age_seconds") == pytest.approx(3 * 86400, abs=60)
     assert metric("replylog_audits_overdue_seconds") > 86400
+
+
+def test_however_big_the_mailbox_is_one_page_of_it_is_held_in_memory(
+    sqlite_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, ana = sqlite_office, begun(sqlite_office)
+    office.clock += HOUR
+    monkeypatch.setattr(work._Slice, "_judge", lambda *_: None)
+
+    def peak(pages: int) -> int:
+        """Bytes that an audit of so many pages takes at most; the ids of a page are 60,000."""
+
+        def listing(*_: object) -> Iterator[tuple[Item, ...]]:
+            for page in range(pages):
+                gc.collect()  # statements hold their values in circles
+                ids = [f"{page}-{each}" * 150 for each in range(100)]
+                yield tuple(Item(Ref(each), Place.ELSEWHERE) for each in ids)
+
+        monkeypatch.setattr(MemoryClient, "between", listing)
+        tracemalloc.start()
+        assert compare(office, ana).looked >= pages * 100
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(1)  # the statements are compiled
+    gc.freeze()  # a collection then looks at what is new alone
+    try:
+        assert peak(30) - peak(3) < 3 * 60_000
+    finally:
+        gc.unfreeze()
 
 
 def test_old_audits_are_forgotten(sqlite_office: Office) -> None:
