@@ -1,7 +1,6 @@
 """The pages in a real Chromium: what people do, and what axe-core says about each page."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from providers import causes
 from tests.web import story
 from tests.web.company import Company
 from tests.web.conftest import sign_in
+from tests.web.paths import PATHS
 from tests.web.test_mail_html import ATTACKS
 from web.app import create_app
 from workers.queue import QueueDown
@@ -26,52 +26,6 @@ pytestmark = pytest.mark.browser
 
 AXE = (Path(__file__).parent / "axe" / "axe-4.14.1.min.js").read_text()
 SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 360, "height": 740}}
-PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "contacts": lambda _: "/contacts",
-    "contacts-none": lambda _: "/contacts?q=nobody",
-    "new-contact": lambda _: "/contacts/new",
-    "merge-with": lambda ids: f"/contacts/{ids['maria']}/merge?q=joe",
-    "merge": lambda ids: f"/contacts/{ids['maria']}/merge?other={ids['joe']}",
-    "companies": lambda _: "/companies",
-    "companies-none": lambda _: "/companies?q=nobody",
-    "company": lambda ids: f"/companies/{ids['globex']}",
-    "deals": lambda _: "/deals",
-    "deal": lambda ids: f"/deals/{ids['deal']}",
-    "deal-empty": lambda ids: f"/deals/{ids['no_deal']}",
-    "timeline": lambda ids: f"/contacts/{ids['maria']}",
-    "timeline-search": lambda ids: f"/contacts/{ids['maria']}?q=offer",
-    "search": lambda _: "/search?q=may",
-    "email": lambda ids: f"/emails/{ids['answer']}",
-    "contact-files": lambda ids: f"/contacts/{ids['maria']}/files",
-    "mailboxes": lambda _: "/mailboxes",
-    "history": lambda _: "/mailboxes/1/history",
-    "audit": lambda _: "/mailboxes/1/audit",
-    "audit-empty": lambda _: "/mailboxes/2/audit",
-    "journal": lambda _: "/why",
-    "journal-empty": lambda _: "/why?sender=nobody",
-    "journal-counts": lambda _: "/why/counts",
-    "explainer": lambda _: "/why/explain",
-    "connected": lambda _: "/mailboxes/1/connected",
-    "disconnect": lambda _: "/mailboxes/1/disconnect",
-    "connect": lambda _: "/connect",
-    "settings": lambda _: "/settings",
-    "visibility": lambda _: "/settings/visibility",
-    "people": lambda _: "/settings/people",
-    "settings-logging": lambda _: "/settings/logging",
-    "settings-connection": lambda _: "/settings/connection",
-    "settings-never-log": lambda _: "/settings/never-log",
-    "settings-entry": lambda ids: f"/settings/never-log/own/{ids['globex']}",
-    "not-found": lambda _: "/contacts/99999",
-    "not-yours": lambda _: "/mailboxes/2/journal",
-    "webhooks": lambda _: "/settings/webhooks",
-    "webhook": lambda told: f"/settings/webhooks/{told['endpoint']}",
-    "operator": lambda _: "/operator",
-    "runbook": lambda _: "/operator/runbook",
-    "not-connected": lambda _: "/connect/google/callback?state=x",
-    "not-set-up": lambda _: "/connect/microsoft?address=ana@acme.test",
-    "agreed": lambda _: "/connect/microsoft/callback?admin_consent=True",
-    "reconnect": lambda _: "/mailboxes/1/reconnect",
-}
 
 
 def serious(page: Page) -> list[str]:
