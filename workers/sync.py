@@ -184,12 +184,12 @@ class Running:
             thread.join()
 
     def _run(self, client: MailClient) -> datetime | None:
+        settling = self.settling = Settling(self.runtime, self.held, client, self.caution)
         consent.check(self.runtime, self.mailbox)
         complete = refresh(self.runtime, self.mailbox, self.token, client)
         away = Gaps(self.runtime, self.held, client, self._step)
         away.count()
         began = self.runtime.clock()
-        settling = self.settling = Settling(self.runtime, self.held, client, self.caution)
         repair = Repair(self.runtime, self.held, client, self._step)
         news: set[str] = set()
         found = self._changes(client, settling, repair, news) + repair.list_owed(settling)
