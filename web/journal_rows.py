@@ -71,7 +71,10 @@ def _line(row_id: int) -> Line:
 
 
 def _row(line: Line, note: str) -> str:
-    return render_template("why/row.html", line=line, note=note, versions=row_version, own=[])
+    """A row in place of one that may have gone: where the page followed itself up meanwhile, htmx
+    must not take the row that stands there now for the one to keep (`hx-preserve`)."""
+    shown = {"line": line, "note": note, "versions": row_version, "own": []}
+    return render_template("why/row.html", **shown, kept=False)
 
 
 def _add_contact(conn: Connection, entry: Entry) -> Done:

@@ -218,6 +218,24 @@ def test_what_an_entry_would_stop_shows_in_place_before_it_is_added(told, at_des
     expect(mine.get_by_text("joe@initech.test", exact=True)).to_be_visible()
 
 
+def test_a_row_stays_where_the_page_followed_itself_up_before_its_action_was_answered(
+    told, at_desk, site
+):
+    at_desk.goto(f"{site}/why")
+    button = at_desk.get_by_role("button", name="Add contact and log").first
+    sender = button.locator("xpath=ancestor::tr").locator(".sender").inner_text().split()[0]
+    held: list[Any] = []
+    at_desk.route("**/add-contact", lambda route: held.append(route))
+    with at_desk.expect_response(lambda one: "/why/lines" in one.url and one.status == 200):
+        with at_desk.expect_request("**/add-contact"):
+            button.click()
+        answer = held[0].fetch()
+    held[0].fulfill(response=answer)
+    at_desk.wait_for_timeout(300)
+    row = at_desk.get_by_role("row").filter(has_text=sender).first
+    expect(row).to_contain_text("Looking again")
+
+
 def test_a_mail_is_read_in_its_frame_and_its_script_does_not_run(told, at_desk, site):
     asked = []
     at_desk.on("request", lambda request: asked.append(request.url))
