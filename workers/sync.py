@@ -55,11 +55,11 @@ JUDGED_AGAIN_ROUNDS = (
 )
 
 
-class Blocked(Exception):
+class Blocked(Stopped):
     """Somebody else met a limit that holds for this mailbox as well."""
 
 
-class GaveWay(Exception):
+class GaveWay(Stopped):
     """The run has had its turn, and goes on when others have had theirs."""
 
 
@@ -139,7 +139,7 @@ class Running:
         except LeaseLost:
             log.info("lease lost, the run ends", mailbox=self.mailbox.id)
             return self.runtime.clock()
-        except (Stopped, GaveWay, Blocked) as ended:
+        except Stopped as ended:
             return self._ended(ended)
         except ProviderError as error:
             name = type(error).__name__
@@ -151,7 +151,7 @@ class Running:
             log.exception("run failed", mailbox=self.mailbox.id, error=type(error).__name__)
             return self._failed(error)
 
-    def _ended(self, why: Exception) -> datetime | None:
+    def _ended(self, why: Stopped) -> datetime | None:
         """When to go on with a run that ended between two steps."""
         if isinstance(why, Blocked):
             return self.settling.blocked_until
