@@ -50,6 +50,7 @@ OVERDUE = gauge(
 )
 
 IN_FLIGHT = timedelta(minutes=10)  # younger mail may be on its way through push and listing
+TOLD = timedelta(seconds=1)  # Graph tells times in whole ones
 WINDOW = timedelta(days=1)  # of mail is listed at once; a run that dies repeats it
 STEPS = 10  # pages and batches a slice
 SOON = timedelta(seconds=1)
@@ -226,7 +227,7 @@ class _Slice:
             return Why.FOLDER
         if when is not None and any(began <= when <= ended for began, ended in self.repairs):
             return Why.REPAIR
-        if when is not None and any(began <= when <= ended for began, ended in self.lapses):
+        if when is not None and any(began - TOLD <= when <= ended for began, ended in self.lapses):
             return Why.PUSH
         return Why.LISTING
 
