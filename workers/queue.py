@@ -63,18 +63,24 @@ end
 """
 # KEYS: awake, queue, queues, job, then where the pushes of a mailbox are noted, one for each push;
 # ARGV: now, job id, the job's fields, its time, most queued, then the resource of each push, then
-# the mailboxes.
+# the mailboxes. A mark from far ahead is of a clock that was put back since: it counts for none.
 _WAKE = (
     _ENQUEUE
     + """
 local added, pushes = 0, #KEYS - 4
 for i = 1, pushes do redis.call('HSET', KEYS[4 + i], ARGV[5 + i], ARGV[1]) end
-for i = 6 + pushes, #ARGV do added = added + redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[i]) end
+for i = 6 + pushes, #ARGV do
+  local held = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if not held or tonumber(held) > ARGV[1] + BEYOND then
+    redis.call('ZADD', KEYS[1], ARGV[1], ARGV[i])
+    added = added + 1
+  end
+end
 if added > 0 and redis.call('LLEN', KEYS[2]) < tonumber(ARGV[5]) then
   enqueue(KEYS[2], KEYS[3], KEYS[4], ARGV[2], ARGV[3], ARGV[4])
 end
 return added
-"""
+""".replace("BEYOND", str(2 * CLAIM_SECONDS))
 )
 # KEYS: awake; ARGV: now, hidden until.
 _CLAIM = """

@@ -120,7 +120,7 @@ class Running:
         """The run, with every failure turned into what the mailbox needs next; when to wake it."""
         now = self.runtime.clock()
         blocked = self.mailbox.blocked_until
-        if blocked and blocked > now:
+        if blocked and self.mailbox.rests(now):
             return blocked + spread(self.mailbox.blocked_by)
         with self.caution.alone() as may:
             return self._attempt() if may else now + SOON

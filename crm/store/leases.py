@@ -11,13 +11,14 @@ LEADER = timedelta(seconds=10)  # how long the timetable's lease lasts from each
 
 
 def take(conn: Connection, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
-    """Take the role `name`, or go on holding it, until `now + ttl`; False when another holds it."""
+    """Take the role `name`, or go on holding it, until `now + ttl`; False when another holds it.
+    One held for much longer than that was taken by a clock that was put back since."""
     statement = sql.insert(conn, Lease).values(name=name, holder=holder, until=now + ttl)
     new = statement.excluded
     upsert = statement.on_conflict_do_update(
         index_elements=[Lease.name],
         set_={"holder": new.holder, "until": new.until},
-        where=or_(Lease.until <= now, Lease.holder == new.holder),
+        where=or_(Lease.until <= now, Lease.until > now + 2 * ttl, Lease.holder == new.holder),
     )
     return conn.execute(upsert.returning(Lease.id)).first() is not None
 

@@ -52,14 +52,15 @@ def block(conn: Connection, mailbox: Mailbox, until: datetime, by: str, now: dat
         return
     if kind_of(by) == ERROR and kind_of(before.blocked_by) in _BEGUN:
         by = before.blocked_by  # an outage meanwhile does not end it
-    goes_on = before.blocked_by == by
+    since = before.blocked_since
+    goes_on = before.blocked_by == by and since is not None and since <= now  # see `Mailbox.rests`
     conn.execute(
         update(table)
         .where(*mine)
         .values(
             blocked_until=until,
             blocked_by=by,
-            blocked_since=before.blocked_since if goes_on else now,
+            blocked_since=since if goes_on else now,
             failed_runs=table.failed_runs + 1,
         )
     )

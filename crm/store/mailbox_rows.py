@@ -1,7 +1,7 @@
 """A connected mailbox as the rest of the program sees it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from crm.model import MailboxKind, MailboxStatus
 from crm.tables import Mailbox as Table
 
+SKEW = timedelta(minutes=1)  # that our machines' clocks may differ by
 PROVIDER_MOVED = "provider-moved"
 
 
@@ -61,8 +62,11 @@ class Mailbox:
         return PROVIDER_MOVED if self.moved_to else self.cause
 
     def rests(self, now: datetime) -> bool:
-        """Whether its provider must not be asked now."""
-        return self.blocked_until is not None and self.blocked_until > now
+        """Whether its provider must not be asked now. What begins only after now was stored by a clock
+        that was put back since: the provider says again what it still wants."""
+        if self.blocked_until is None or (self.blocked_since and self.blocked_since > now + SKEW):
+            return False
+        return self.blocked_until > now
 
     def lag_seconds(self, now: datetime) -> int | None:
         """How long ago the time lies up to which all mail is settled; None where nobody reads it."""

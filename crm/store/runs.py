@@ -23,8 +23,15 @@ from crm.tables import Mailbox as Table
 
 _BY_WAKE = "a wake names the mailbox only"
 _CONNECTED = Table.status == MailboxStatus.CONNECTED
-_FREE = or_(Table.lease == "", Table.lease_until.is_(None), Table.lease_until <= bindparam("now"))
+_FREE = or_(
+    Table.lease == "",
+    Table.lease_until.is_(None),
+    Table.lease_until <= bindparam("now"),
+    Table.lease_until > bindparam("beyond"),  # of a clock that was put back since
+)
 _UNTIL = bindparam("until", type_=UtcDateTime())
+LONGEST_LEASE = timedelta(minutes=2)
+LONGEST = timedelta(hours=2)  # that a mailbox is let be which its provider does not limit
 _LOOK = "look "  # a token begins so that belongs to no run
 # Whoever had it did not give it back.
 _DIED = (Table.lease != "") & ~Table.lease.startswith(_LOOK, autoescape=True)
@@ -84,11 +91,11 @@ def take_lease(
 ) -> Mailbox | None:
     """Begin a run, in any account. None when another run holds the mailbox (it will go round once
     more, see `release`) or the mailbox is not connected."""
-    values = {"mailbox": mailbox_id, "token": token, "now": now, "until": now + ttl}
+    held = {"mailbox": mailbox_id, "now": now, "beyond": now + LONGEST_LEASE}
     for _ in range(2):  # the holder may let go between the two
-        if row := conn.execute(_TAKE, values).first():
+        if row := conn.execute(_TAKE, held | {"token": token, "until": now + ttl}).first():
             return mailbox_of(row)
-        if conn.execute(_RING, {"mailbox": mailbox_id, "now": now}).rowcount:
+        if conn.execute(_RING, held).rowcount:
             break
     return None
 
@@ -166,14 +173,19 @@ def is_due(conn: Connection, mailbox_id: int, now: datetime) -> bool:
     """Whether a mailbox, of any account, waits for a run and nobody holds it."""
     query = select(Table.id).where(Table.id == mailbox_id, _CONNECTED, Table.wake_at <= now, _FREE)
     query = query.execution_options(all_accounts=_BY_WAKE)
-    return conn.scalar(query, {"now": now}) is not None
+    return conn.scalar(query, {"now": now, "beyond": now + LONGEST_LEASE}) is not None
 
 
 def due(conn: Connection, now: datetime, limit: int) -> list[tuple[int, int]]:
-    """(account id, mailbox id) of connected mailboxes that are to be woken, longest due first."""
+    """(account id, mailbox id) of connected mailboxes that are to be woken, longest due first. None
+    that may be asked rests for long: a time far ahead is of a clock that was put back since."""
+    far = and_(
+        Table.wake_at > now + LONGEST,
+        or_(Table.blocked_until.is_(None), Table.blocked_until <= now, Table.blocked_since > now),
+    )
     query = (
         select(Table.account_id, Table.id)
-        .where(and_(Table.wake_at <= now, _CONNECTED))
+        .where(or_(Table.wake_at <= now, far), _CONNECTED)
         .order_by(Table.wake_at)
         .limit(limit)
         .execution_options(all_accounts="the timetable serves every account")

@@ -49,6 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--terms", type=int, default=50, help="SIGTERMs of workers")
     parser.add_argument("--kills", type=int, default=50, help="SIGKILLs of workers")
     parser.add_argument("--redis-kills", type=int, default=10)
+    parser.add_argument("--parent-kills", type=int, default=3)
     parser.add_argument("--moods", type=int, default=3, help="times each other kind of fault")
     parser.add_argument("--seconds", type=float, default=200.0, help="over which mail arrives")
     parser.add_argument(
@@ -90,6 +91,7 @@ def _one(given: argparse.Namespace) -> int:
         terms=given.terms,
         kills=given.kills,
         redis_kills=given.redis_kills,
+        parent_kills=given.parent_kills,
         moods=given.moods,
         seconds=given.seconds,
         soak=given.soak,

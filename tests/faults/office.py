@@ -162,7 +162,7 @@ class Office:
         any more, and all is due."""
         connected = (Mailbox.account_id == self.account_id, Mailbox.wake_at.is_not(None))
         now = utc_now()
-        over = {"lease_until": now, "blocked_until": None, "wake_at": now}
+        over = {"lease": "", "lease_until": None, "blocked_until": None, "wake_at": now}
         pending = PendingMessage.account_id == self.account_id
         self._change(
             update(Mailbox).where(*connected).values(over),
