@@ -9,11 +9,17 @@ here, because nobody outside `crm` imports SQLAlchemy.
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+log = structlog.get_logger(__name__)
 
 BUSY_SECONDS = 15  # SQLite serves waiting writers in no order: one may wait long
 UPGRADE_SECONDS = 60  # a second starter waits so long for the first one's migration
@@ -54,7 +60,8 @@ class Database:
 
     def upgrade(self) -> None:
         """Bring the tables to the newest revision. Safe when several processes start at once: the
-        first migrates, the others wait and find nothing to do."""
+        first migrates, the others wait and find nothing to do. Tables that newer code has brought
+        further are left as they are: during a deployment both work on them."""
         self._migrate("upgrade", "head")
 
     def downgrade(self, revision: str) -> None:
@@ -73,11 +80,23 @@ class Database:
         config = Config()
         config.set_main_option("script_location", "crm:migrations")
         with self._alone_with_the_schema() as conn:
+            if step == "upgrade" and (newer := _unknown_revisions(config, conn)):
+                log.warning("the tables are newer than this code, left as they are", newer=newer)
+                return
             config.attributes["connection"] = conn
             getattr(command, step)(config, revision)
 
     def _alone_with_the_schema(self) -> AbstractContextManager[Connection]:
         return _sqlite_schema(self.engine) if self.dialect == "sqlite" else _pg_schema(self.engine)
+
+
+def _unknown_revisions(config: "Config", conn: Connection) -> list[str]:
+    """The revisions that the tables have and this code does not know."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+    return sorted(set(MigrationContext.configure(conn).get_current_heads()) - known)
 
 
 def alone(conn: Connection, account_id: int) -> None:

@@ -14,7 +14,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -305,7 +305,8 @@ def _keys(job_id: str) -> list[str]:
 
 def _subscription(value: bytes) -> Subscription | None:
     known = json.loads(value)
-    return Subscription(*known) if known else None
+    parts = len(fields(Subscription))  # newer code beside this one may have stored more
+    return Subscription(*known[:parts]) if known else None
 
 
 def _drain_job_fields(redis: Redis) -> str:

@@ -20,7 +20,7 @@ class GoogleMoods(Moods):
     def kinds(self) -> Iterator[Kind]:
         yield from super().kinds()
         for name, limit in LIMITS.items():
-            yield Kind(name, partial(self._limit, limit), seconds=2.0, apart="clock")
+            yield Kind(name, partial(self._limit, limit), seconds=2.0)
         refused = '{"error": {"code": 429, "message": "Too many concurrent requests for user"}}'
         yield self.fault("one of a batch refused", ONE, "status", times=3, status=429, body=refused)
         yield self.fault("one of a batch fails", ONE, "status", times=3, status=500, body="{}")

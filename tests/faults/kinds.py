@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 PATIENCE = 90.0  # seconds
-DISTANCE = 12.0  # seconds between kinds that are kept apart
+DISTANCE = 9.0  # seconds between kinds that are kept apart
 End: TypeAlias = Callable[[], object]
 
 

@@ -16,13 +16,14 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 
+from crm.database import BUSY_SECONDS
 from tests.faults.kinds import End, Kind, NotNow
 from tests.faults.office import Office, children_of
 
 if TYPE_CHECKING:
     from tests.postgres import Server
 
-LOCKED_SECONDS = 7.0  # SQLite's writers wait for five
+LOCKED_SECONDS = BUSY_SECONDS + 3.0
 
 
 @dataclass
@@ -48,7 +49,9 @@ class Processes:
         if self.server is not None:
             yield Kind("PostgreSQL stopped at once and started", self.server.restart)
         else:
-            yield Kind("SQLite locked for 7 s", self._lock, seconds=LOCKED_SECONDS)
+            yield Kind(
+                f"SQLite locked for {LOCKED_SECONDS:.0f} s", self._lock, seconds=LOCKED_SECONDS
+            )
 
     def parent(self) -> int | None:
         """The process that keeps the workers."""

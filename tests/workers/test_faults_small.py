@@ -9,7 +9,7 @@ from tests.faults.run import Plan, run
 # Left out is what only takes long: it waits for processes that start, or for seconds to pass.
 LONG = (
     "no answer for 25 s",
-    "SQLite locked for 7 s",
+    "SQLite locked for 18 s",
     "two timetables",
     "SIGKILL of the timetable",
     "SIGKILL of the web and webhooks process",
