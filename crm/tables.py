@@ -166,7 +166,7 @@ class Mailbox(Owned, Base):
     owed_places: Mapped[Any] = mapped_column(JSON, default=list, server_default="[]")
     repairs: Mapped[int] = mapped_column(default=0, server_default="0")
     renew_at: Mapped[datetime | None]  # watches and followed folders are due then
-    watch_problem: Mapped[str] = mapped_column(server_default="")  # why a watch is refused
+    watch_problem: Mapped[str] = mapped_column(server_default=text("''"))  # why it is refused
     watch_due_at: Mapped[datetime | None]  # after a failure: no watch is asked for before
     unwatched_since: Mapped[datetime | None]  # since when a watch is missing
     label: Mapped[str] = mapped_column(default="")  # the log label that was made there, or tried

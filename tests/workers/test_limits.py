@@ -24,7 +24,7 @@ from workers.times import QUIET
 
 HERE = Path(__file__).resolve().parents[2]
 SECOND = timedelta(seconds=1)
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
@@ -249,9 +249,9 @@ def test_where_several_at_once_were_too_much_one_is_asked_for_at_a_time(
 def test_a_page_and_a_run_never_ask_at_the_same_time(office: Office, ana: int) -> None:
     reply(office, ana, "r@x")
     with office.database.begin() as conn:
-        token = runs.borrow(conn, office.row(ana), office.clock, HOUR)
+        token = runs.borrow(conn, office.row(ana), office.clock, MINUTE)
         assert token
-        assert not runs.borrow(conn, office.row(ana), office.clock, HOUR), "nor two pages"
+        assert not runs.borrow(conn, office.row(ana), office.clock, MINUTE), "nor two pages"
     box = office.boxes[ana]
     made = box.calls.total()
     office.queue.wake(ana)
@@ -269,7 +269,7 @@ def test_a_page_does_not_ask_during_a_run(office: Office, ana: int) -> None:
 
     def look() -> None:
         with office.database.begin() as conn:
-            tokens.append(runs.borrow(conn, office.row(ana), office.clock, HOUR))
+            tokens.append(runs.borrow(conn, office.row(ana), office.clock, MINUTE))
 
     before(office, ana, "changes", look)
     office.sync(ana)

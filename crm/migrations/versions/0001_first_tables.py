@@ -247,7 +247,7 @@ def upgrade() -> None:
     sa.Column('owed_places', sa.JSON(), server_default='[]', nullable=False),
     sa.Column('repairs', sa.Integer(), server_default='0', nullable=False),
     sa.Column('renew_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('watch_problem', sa.Text(), server_default='', nullable=False),
+    sa.Column('watch_problem', sa.Text(), server_default=sa.text("('')"), nullable=False),
     sa.Column('watch_due_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('unwatched_since', sa.DateTime(timezone=True), nullable=True),
     sa.Column('label', sa.Text(), nullable=False),
