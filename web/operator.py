@@ -27,11 +27,11 @@ HAPPENED: dict[str, str] = {  # what happened, for the operator; others are thei
     What.CURSOR_EXPIRED: "cursors that a provider forgot",
     What.CURSOR_REPAIRED: "cursors repaired",
     What.GAP_READ: "gaps read",
-    What.WATCH_REMADE: "times without a live watch",
-    What.WATCH_REFUSED: "times a provider began to refuse watches",
-    What.AUDITED: "audits",
+    What.WATCH_REMADE: "watches made anew",
+    What.WATCH_REFUSED: "watches refused",
+    What.AUDITED: "audits that found something missed",
     What.SET_ASIDE: "messages set aside",
-    What.GIVEN_UP: "times messages were given up",
+    What.GIVEN_UP: "messages given up",
     What.STOPPED: "mailboxes stopped",
     What.MOVED: "mailboxes whose domain moved",
 }
@@ -207,7 +207,7 @@ def _outbox(state: State) -> tuple[str, list[str]]:
 
 def _repairs(state: State) -> tuple[str, list[str]]:
     facts = [
-        f"{state.happened[what]:,} {words}"
+        f"{words}: {state.happened[what]:,}"
         for what, words in HAPPENED.items()
         if state.happened.get(what)
     ]

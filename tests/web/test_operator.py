@@ -197,7 +197,7 @@ def test_repairs_of_the_last_days_are_counted_by_kind(well, company):
         for days in (1, 2, 9):
             then = company.now - timedelta(days=days)
             history.note(conn, company.account, box, What.CURSOR_REPAIRED, then, found=1)
-    assert f"2 {HAPPENED[What.CURSOR_REPAIRED]}" in rows(well)["repairs"][1]
+    assert f"{HAPPENED[What.CURSOR_REPAIRED]}: 2" in rows(well)["repairs"][1]
 
 
 def test_the_page_follows_itself_up_and_is_not_sent_again_unchanged(well, company):
