@@ -41,6 +41,7 @@ QUICK_DEATH = 1.0  # seconds; a child that lived longer did not die of its start
 LONGEST_PAUSE = 10.0
 PATIENCE = 9.0  # seconds for children to end; `replylog all` waits two more
 POST_PATIENCE = 3.0  # seconds for posts under way; what they did not note is posted again
+LATER = 3.0  # seconds that a worker has more than its parent gives it
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PRELOAD = ("providers.gmail.client", "providers.graph.client", "crm.store.settle")
 
@@ -110,11 +111,21 @@ def work(settings: Settings, burst: bool) -> None:
             drain.finish()
             Post(running, STOPPING).once()
         else:
+            threading.Thread(target=_end_late, name="end-late", daemon=True).start()
             post = threading.Thread(target=Post(running, STOPPING).keep, name="outbox", daemon=True)
             post.start()
             _worker(redis).work(logging_level="WARNING")
             drain.finish()
             post.join(POST_PATIENCE)
+
+
+def _end_late() -> None:
+    """End a process that was asked to and does not: one that waits for a Redis that stays away, and
+    whose parent, which would end it, is gone. Its mailboxes are rung when their leases end."""
+    STOPPING.wait()
+    time.sleep(PATIENCE + LATER)
+    log.warning("did not end in time")
+    os._exit(1)
 
 
 def _worker(redis: Redis) -> Worker:

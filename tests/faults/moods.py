@@ -2,6 +2,7 @@
 notifications that get lost, cursors and tokens that end."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
@@ -21,6 +22,7 @@ WAITS = {
     "503": {"status": 503},
     "503 with Retry-After": {"status": 503, "headers": {"Retry-After": "1"}},
 }
+RING_AGAIN = 4.0  # seconds
 PATIENCE = 6.0  # seconds after which a fault that nobody met is taken away
 
 
@@ -34,7 +36,7 @@ class Moods:
     provider: str
     random: Random
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    _lost: set[str] = field(default_factory=set)  # consents
+    _lost: dict[str, float] = field(default_factory=dict)  # consents, and when they were rung
 
     def kinds(self) -> Iterator[Kind]:
         yield from self._refusals()
@@ -181,21 +183,27 @@ class Moods:
         self.office.world.post("consent", address=address)
         self.office.world.post("expire-tokens", address=address)
         self.office.ring(address)
-        self._lost.add(address)
+        self._lost[address] = time.monotonic()
 
         def again() -> None:
             if address in self._lost and not within(60, lambda: self.office.reconnect(address)):
                 raise RuntimeError(f"{address} could not be connected again")
-            self._lost.discard(address)
+            self._lost.pop(address, None)
             self.letters.away[address] -= 1
 
         return again
 
     def _given_again(self) -> bool:
-        """Connect again who is stopped, where the provider lets that be; whether all are."""
-        for address in list(self._lost):
-            if self.office.stopped(address) and self.office.reconnect(address):
-                self._lost.discard(address)
+        """Connect again who is stopped, where the provider lets that be; whether all are. A ring may
+        have come during a run, which then says itself when it wants to be rung."""
+        now = time.monotonic()
+        for address, rung_at in list(self._lost.items()):
+            if not self.office.stopped(address):
+                if now > rung_at + RING_AGAIN:
+                    self.office.ring(address)
+                    self._lost[address] = now
+            elif self.office.reconnect(address):
+                del self._lost[address]
         return not self._lost
 
     def _skew(self, seconds: float) -> Callable[[], End]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from tests.faults.kinds import Injections, Kind, NotNow
@@ -43,10 +44,10 @@ class Storm:
             self._wait(began + at)
             try:
                 act()
-            except NotNow:
+            except NotNow as error:
                 again = time.monotonic() - began + LATER
                 if again > seconds + PATIENCE:
-                    raise RuntimeError("what is to be killed stayed away") from None
+                    raise RuntimeError(f"not possible: {act}") from error
                 heapq.heappush(events, (again, next(numbers), act))
         self._wait(began + seconds)
 
@@ -83,11 +84,11 @@ class Storm:
         shares = [letters // len(bursts)] * len(bursts)
         shares[-1] += letters - sum(shares)
         for at, share in zip(bursts, shares, strict=True):
-            yield at, lambda share=share: self._burst(share)
+            yield at, partial(self._burst, share)
         for kind in self.kinds:
             death = kind.name.startswith(DEATHS)
             for _ in range(moods if kind.times is None else kind.times):
                 at = random.uniform(0, seconds * (1 if death else BEFORE_END))
                 if death and random.random() < 2 / 3:
                     at = random.choice(bursts) + random.uniform(0, 1)
-                yield at, lambda kind=kind: self.injections.begin(kind)
+                yield at, partial(self.injections.begin, kind)
