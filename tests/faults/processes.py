@@ -41,7 +41,7 @@ class Processes:
         yield Kind("SIGKILL of a worker", lambda: self._worker(signal.SIGKILL), times=kills)
         yield Kind("SIGKILL of the workers' parent", self._role(" worker "), times=parent_kills)
         yield Kind("SIGKILL of Redis", self._role("redis-server"), times=redis_kills)
-        yield Kind("SIGKILL of the web and webhooks process", self._role("serve-both"))
+        yield Kind("SIGKILL of the web and webhooks process", self._role("serve-both", "granian"))
         yield Kind("SIGKILL of the timetable", self._role(" timetable"))
         yield Kind("two timetables", self._second_timetable, seconds=6.0)
         yield Kind("Redis emptied (FLUSHALL)", self._flush)
@@ -57,9 +57,10 @@ class Processes:
         """The process that keeps the workers."""
         return self._child(" worker ")
 
-    def _child(self, mark: str) -> int | None:
-        found = children_of(self.all_pid)
-        return next((pid for pid, command in found.items() if mark in command), None)
+    def _child(self, *marks: str) -> int | None:
+        """The child of `replylog all` with one of these in its command line."""
+        found = children_of(self.all_pid).items()
+        return next((pid for pid, command in found if any(m in command for m in marks)), None)
 
     def workers(self) -> list[int]:
         parent = self.parent()
@@ -72,10 +73,8 @@ class Processes:
             raise NotNow
         _kill(self.random.choice(workers), signum)
 
-    def _role(self, mark: str) -> Callable[[], None]:
-        """Kills the child of `replylog all` with this in its command line."""
-
-        return lambda: _kill(self._child(mark), signal.SIGKILL)
+    def _role(self, *marks: str) -> Callable[[], None]:
+        return lambda: _kill(self._child(*marks), signal.SIGKILL)
 
     def _second_timetable(self) -> End:
         stack = ExitStack()

@@ -17,10 +17,8 @@ BURST = 10  # letters that arrive at once, on the average
 BEFORE_END = 0.9  # of the time: then nothing is injected any more but deaths
 SOAK_PAUSE = 2.0  # seconds between two injections, on the average
 SOAK_BURST = 7.0  # seconds between two bursts of letters, on the average
-LATER, PATIENCE = (
-    0.3,
-    120.0,
-)  # seconds: until another try to kill what is not there, and all of them
+LATER = 0.3  # seconds until another try to kill what is not there
+PATIENCE = 300.0  # seconds of such tries after the planned time
 DEATHS = ("SIGTERM", "SIGKILL")
 
 
