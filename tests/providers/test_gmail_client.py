@@ -275,6 +275,20 @@ def test_half_an_answer_is_asked_for_again(rig, kind, call):
     assert calls[call]()
 
 
+@pytest.mark.parametrize("call", ["baseline", "changes", "since", "message"])
+def test_json_of_another_shape_is_no_answer_and_no_empty_page(rig, call):
+    ref, cursor = Ref(rig.deliver(mail.PLAIN)), rig.client.baseline()
+    rig.fault(kind="bad_json", times=2, body='{"odd": [1]}')
+    calls = {
+        "baseline": rig.client.baseline,
+        "changes": lambda: list(rig.client.changes(cursor)),
+        "since": lambda: list(rig.client.since(datetime.now(UTC) - timedelta(days=1))),
+        "message": lambda: rig.client.message(ref),
+    }
+    with pytest.raises(Retry):
+        calls[call]()
+
+
 # -- tokens
 
 

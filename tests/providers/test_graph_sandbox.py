@@ -313,10 +313,12 @@ def test_a_claims_challenge_that_needs_a_person_says_what_to_prove(rig):
     assert (caught.value.cause, "capolids" in caught.value.claims) == ("mfa", True)
 
 
-@pytest.mark.parametrize("kind", ["truncate", "bad_json"])
-def test_a_spoilt_answer_is_a_retry(rig, kind):
+@pytest.mark.parametrize(
+    "spoilt", [{"kind": "truncate"}, {"kind": "bad_json"}, {"kind": "bad_json", "body": "[1]"}]
+)
+def test_a_spoilt_answer_is_a_retry(rig, spoilt):
     cursor = rig.client.baseline()
-    rig.sandbox.post("/control/faults", match="delta", kind=kind, times=1)
+    rig.sandbox.post("/control/faults", match="delta", times=1, **spoilt)
     with pytest.raises(Retry):
         drain(rig, cursor)
 

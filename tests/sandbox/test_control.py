@@ -78,6 +78,16 @@ def test_faults_for_ever_end_when_taken_away(sandbox: Sandbox) -> None:
     assert ana.ask("GET", "profile").status_code == 200
 
 
+def test_a_fault_is_taken_away_by_its_name_and_what_met_it_is_counted(sandbox: Sandbox) -> None:
+    ana = Gmail(sandbox)
+    fault(sandbox, "status", name="mine", times=None)
+    fault(sandbox, "status", name="other", status=503, times=None)
+    assert [ana.ask("GET", "profile").status_code for _ in range(2)] == [500, 500]
+    sandbox.http.delete("/control/faults", params={"name": "mine"})
+    assert ana.ask("GET", "profile").status_code == 503
+    assert sandbox.get("/control/faults/met") == {"mine": 2, "other": 1}
+
+
 def test_counts_start_anew(sandbox: Sandbox) -> None:
     Gmail(sandbox).cursor()
     assert sandbox.get("/control/counts")["gmail.profile"] == 1
