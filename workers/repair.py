@@ -3,7 +3,7 @@ last settled time, once, over as many runs as it takes (`crm.store.owed`)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -27,9 +27,15 @@ REPAIRS = counter(
 )
 
 
+SEARCH_LAG = timedelta(seconds=30)  # a provider's search may be so much behind its mailbox
+
+
 @dataclass
 class Repair:
-    """`step` is called after each batch that is stored; it raises where the run is to end."""
+    """`step` is called after each batch that is stored; it raises where the run is to end.
+
+    What arrived just before the new cursor was taken may not be listed yet: it is looked for once
+    more when the search has caught up."""
 
     runtime: Runtime
     run: Run
@@ -39,6 +45,7 @@ class Repair:
     def __post_init__(self) -> None:
         self.owed = owed.of(self.run.mailbox)
         self.pause: timedelta | None = None  # where cursors expire again and again
+        self.again_at: datetime | None = None  # when to look once more
 
     def begin(self, expired: CursorExpired) -> None:
         """Take a new cursor, and owe a listing."""
@@ -69,6 +76,10 @@ class Repair:
         """List what is owed; how many messages that showed."""
         if self.owed is None:
             return 0
+        again_at = self.owed.began + SEARCH_LAG
+        if self.owed.since >= self.owed.began - SEARCH_LAG and self.runtime.clock() < again_at:
+            self.again_at = again_at
+            return 0
         try:
             return self._list(self.owed, settling)
         except CursorExpired as expired:  # a folder that was to be listed has gone
@@ -86,13 +97,26 @@ class Repair:
             with self.runtime.database.read() as conn:
                 refs = [item.ref for item in page.items]
                 brought += owed.logged(conn, self.run.mailbox, refs, listing.began)
-        now = self.runtime.clock()
+        self._paid(listing, found, brought)
+        return found
+
+    def _paid(self, listing: Owed, found: int, brought: int) -> None:
+        mailbox, token = self.run.mailbox, self.run.lease
+        now, again_at = self.runtime.clock(), listing.began + SEARCH_LAG
+        first = listing.since < listing.began - SEARCH_LAG
         with self.runtime.database.begin() as conn:
             settle.commit(conn, self.run, (), now)
-            owed.paid(conn, self.run.mailbox, self.run.lease, now, found, brought)
-        REPAIRS.labels(self.run.mailbox.provider).inc()
+            if first or brought:
+                owed.paid(conn, mailbox, token, now, found, brought)
+            else:
+                owed.settled(conn, mailbox, token)
+            if now < again_at:
+                more = Owed(listing.began - SEARCH_LAG, listing.began, listing.places)
+                owed.once_more(conn, mailbox, token, more)
+                self.again_at = again_at
+        if first:
+            REPAIRS.labels(mailbox.provider).inc()
         self.owed = None
-        return found
 
     def _fresh(
         self, listing: Owed, items: Sequence[Item], settling: Settling

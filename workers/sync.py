@@ -211,7 +211,7 @@ class Running:
         self.well = True
         if more:
             return self.runtime.clock()
-        return self._next_wake(found, (files_at, audit_at), repair.pause)
+        return self._next_wake(found, (files_at, audit_at, repair.again_at), repair.pause)
 
     def _changes(
         self, client: MailClient, settling: Settling, repair: Repair, news: set[str]

@@ -100,11 +100,21 @@ def paid(
         Table.account_id == mailbox.account_id, Table.id == mailbox.id
     )
     since = conn.scalar(owed)
-    conn.execute(
-        HELD.values(owed_since=None, owed_began=None, owed_places=[]), which(mailbox, token)
-    )
+    settled(conn, mailbox, token)
     facts = {"since": since.isoformat() if since else "", "found": found, "logged": brought}
     history.note(conn, mailbox.account_id, mailbox.id, What.CURSOR_REPAIRED, now, **facts)
+
+
+def settled(conn: Connection, mailbox: Mailbox, token: str) -> None:
+    """Nothing is owed any more."""
+    nothing = HELD.values(owed_since=None, owed_began=None, owed_places=[])
+    conn.execute(nothing, which(mailbox, token))
+
+
+def once_more(conn: Connection, mailbox: Mailbox, token: str, listing: Owed) -> None:
+    """The end of a listing is owed once more."""
+    values = {"owed_since": listing.since, "owed_began": listing.began}
+    conn.execute(HELD.values(**values, owed_places=list(listing.places)), which(mailbox, token))
 
 
 def went_well(conn: Connection, mailbox: Mailbox, token: str) -> None:

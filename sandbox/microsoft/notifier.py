@@ -48,8 +48,13 @@ class _Host:
     answers: deque[tuple[float, float]] = field(default_factory=deque)
     slow_until: float = 0.0
     drop_until: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, now: float, seconds: float, window: float) -> None:
+        with self.lock:
+            self._note(now, seconds, window)
+
+    def _note(self, now: float, seconds: float, window: float) -> None:
         self.answers.append((now, seconds))
         while self.answers and self.answers[0][0] < now - window:
             self.answers.popleft()
