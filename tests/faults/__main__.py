@@ -55,6 +55,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--soak", type=float, default=0.0, metavar="MINUTES", help="anything at any time, so long"
     )
+    parser.add_argument(
+        "--one-by-one", action="store_true", help="each kind alone: how long each takes to heal"
+    )
     parser.add_argument("--without", action="append", default=[], help="leave this kind out")
     parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
     parser.add_argument("--keep", action="store_true", help="keep logs and databases")
@@ -95,6 +98,7 @@ def _one(given: argparse.Namespace) -> int:
         moods=given.moods,
         seconds=given.seconds,
         soak=given.soak,
+        alone=given.one_by_one,
         owners=given.mailboxes,
         seed=given.seed,
         without=tuple(given.without),

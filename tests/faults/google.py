@@ -36,7 +36,12 @@ class GoogleMoods(Moods):
         yield Kind(
             "two calls at a time per user", self.switch(**{"gmail.concurrency": 2}), seconds=3
         )
-        yield Kind("certificates' host down, new key", self._certificates, seconds=4.0)
+        yield Kind(
+            "certificates' host down, new key",
+            self._certificates,
+            seconds=4.0,
+            fault="certificates",
+        )
         yield Kind("another push client takes the watch", self._stolen, seconds=2.0)
 
     def _limit(self, kind: str) -> None:

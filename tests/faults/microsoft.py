@@ -36,7 +36,12 @@ class MicrosoftMoods(Moods):
         for name, seconds_, switches in _SWITCHES:
             yield Kind(name, self.switch(**switches), seconds=seconds_)
         yield Kind("sign-in temporarily unavailable", self._sign_in, seconds=3.0)
-        yield Kind("subscriptions cannot be validated", self._no_validation(), seconds=3.0)
+        yield Kind(
+            "subscriptions cannot be validated",
+            self._no_validation(),
+            seconds=3.0,
+            fault="validation",
+        )
 
     def _lifecycle(self, kind: str) -> None:
         self.office.world.post("microsoft/lifecycle", address=self.anybody(), kind=kind)

@@ -22,6 +22,7 @@ WAITS = {
     "503": {"status": 503},
     "503 with Retry-After": {"status": 503, "headers": {"Retry-After": "1"}},
 }
+NAMELESS = "connections broken while there are no names"
 RING_AGAIN = 4.0  # seconds
 PATIENCE = 6.0  # seconds after which a fault that nobody met is taken away
 
@@ -43,10 +44,12 @@ class Moods:
         yield from self._notifications()
         yield Kind("cursors expired", lambda: self._cut("expire-history"))
         yield Kind("access tokens expired", lambda: self._cut("expire-tokens"))
-        yield Kind("token endpoint answers 503", self._token_fault(status=503), seconds=4.0)
-        yield Kind("token endpoint answers 429", self._token_fault(status=429), seconds=2.0)
-        yield self._slow_tokens()
-        yield Kind("host name cannot be resolved", self._no_names, seconds=4.0)
+        for status, lasts in ((503, 4.0), (429, 2.0)):
+            how = {"status": status, "times": None, "body": "{}"}
+            yield self._tokens(f"token endpoint answers {status}", "status", lasts, **how)
+        late = {"times": 2, "seconds": 3.0}
+        yield self._tokens("token endpoint answers 3 s late", "delay", PATIENCE, **late)
+        yield Kind("host name cannot be resolved", self._no_names, seconds=4.0, fault=NAMELESS)
         yield Kind("a watch ends and nobody is told", self._unwatched, seconds=2.0)
         yield Kind(
             "consent lost and given again",
@@ -114,32 +117,22 @@ class Moods:
     def _cut(self, how: str) -> None:
         self.office.world.post(how, address=self.anybody())
 
-    def _token_fault(self, **how: Any) -> Callable[[], End]:
-        name = f"token endpoint answers {how['status']}"
+    def _tokens(self, name: str, kind: str, lasts: float, **how: Any) -> Kind:
+        """The token endpoint fails when somebody needs it."""
 
         def inject() -> End:
-            end = self.set_fault(
-                name, TOKENS[self.provider], "status", times=None, body="{}", **how
-            )
-            self._cut("expire-tokens")
+            end = self.set_fault(name, TOKENS[self.provider], kind, **how)
+            address = self.anybody()
+            self.office.world.post("expire-tokens", address=address)
+            self.office.ring(address)
             return end
 
-        return inject
-
-    def _slow_tokens(self) -> Kind:
-        name = "token endpoint answers 3 s late"
-
-        def inject() -> End:
-            end = self.set_fault(name, TOKENS[self.provider], "delay", times=2, seconds=3.0)
-            self._cut("expire-tokens")
-            return end
-
-        return Kind(name, inject, seconds=PATIENCE, fault=name)
+        return Kind(name, inject, seconds=lasts, fault=name)
 
     def _no_names(self) -> End:
         """Kept connections are broken, too: a new one needs the name."""
         self.office.names_down.touch()
-        end = self.set_fault("broken for want of names", API[self.provider], "reset", times=8)
+        end = self.set_fault(NAMELESS, API[self.provider], "reset", times=8)
 
         def over() -> None:
             self.office.names_down.unlink(missing_ok=True)

@@ -33,7 +33,8 @@ MOODS = {"gmail": GoogleMoods, "graph": MicrosoftMoods}
 @dataclass(frozen=True)
 class Plan:
     """How much of what, over `seconds`. `moods`: how often each kind that has no number of its own;
-    `soak`: anything at any time instead, for so many minutes; `without`: kinds that are left out;
+    `soak`: anything at any time instead, for so many minutes; `alone`: one kind after the other;
+    `without`: kinds that are left out;
     `hurry`: what would be waited for at the end is put forward."""
 
     provider: str  # or "both" in one installation
@@ -45,6 +46,7 @@ class Plan:
     moods: int = 3
     seconds: float = 200.0
     soak: float = 0.0
+    alone: bool = False
     owners: int = 20
     processes: int = 3
     seed: int = 1
@@ -169,6 +171,9 @@ def _storm(plan: Plan, storm: Storm) -> None:
     """Everything goes wrong, then nothing any more; at last one more letter to each mailbox."""
     if plan.soak:
         storm.soak(plan.soak * 60)
+    elif plan.alone:
+        made, expected = storm.letters.office, storm.letters.expected
+        storm.one_by_one(lambda: look(made, expected).right)
     else:
         storm.planned(plan.letters, plan.seconds, plan.moods)
     storm.injections.end_all()

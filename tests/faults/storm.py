@@ -18,6 +18,7 @@ BEFORE_END = 0.9  # of the time: then nothing is injected any more but deaths
 SOAK_PAUSE = 2.0  # seconds between two injections, on the average
 SOAK_BURST = 7.0  # seconds between two bursts of letters, on the average
 LATER = 0.3  # seconds until another try to kill what is not there
+ALONE = 150.0  # seconds at most that a kind has to heal in a run of one kind after the other
 PATIENCE = 300.0  # seconds of such tries after the planned time
 DEATHS = ("SIGTERM", "SIGKILL")
 
@@ -58,10 +59,30 @@ class Storm:
                 self._burst(self.random.randint(1, 2 * BURST))
                 next_letters = now + self.random.expovariate(1 / SOAK_BURST)
             if now >= next_fault:
-                with suppress(NotNow):
-                    self.injections.begin(self.random.choice(self.kinds))
+                self._began(self.random.choice(self.kinds))
                 next_fault = now + self.random.expovariate(1 / SOAK_PAUSE)
             self._wait(min(next_letters, next_fault, until))
+
+    def one_by_one(self, settled: Callable[[], bool]) -> None:
+        """Each kind alone, with a burst before it and one after its beginning; the next one comes
+        when everything is settled. What announces itself afterwards brings what nobody heard of."""
+        for kind in self.kinds:
+            self._burst(BURST // 2)
+            while not self._began(kind):
+                time.sleep(LATER)
+            self._burst(BURST // 2)
+            self.injections.end_all()
+            self.letters.tick_late()
+            self.letters.sweep()
+            until = time.monotonic() + ALONE
+            while not settled() and time.monotonic() < until:
+                time.sleep(LATER)
+
+    def _began(self, kind: Kind) -> bool:
+        with suppress(NotNow):
+            self.injections.begin(kind)
+            return True
+        return False
 
     def _wait(self, until: float) -> None:
         while (left := until - time.monotonic()) > 0:

@@ -13,6 +13,7 @@ def lines(outcome: dict[str, Any], limit: float) -> Iterator[str]:
     plan, found = outcome["plan"], outcome["found"]
     database = "PostgreSQL" if plan["database_url"] else "SQLite"
     how = f"soak of {plan['soak']:g} minutes" if plan["soak"] else f"{plan['letters']} letters"
+    how = "one kind after the other" if plan["alone"] else how
     yield ""
     yield f"{plan['provider']}, {database}, seed {plan['seed']}, {plan['owners']} mailboxes, {how}"
     yield f"  {'fault':<42}" + "".join(f"{head:>11}" for head in HEADS)
