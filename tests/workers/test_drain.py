@@ -118,6 +118,7 @@ def test_a_run_that_lasts_is_no_hang(process: Any) -> None:
 
 
 def test_a_pulse_is_seen_over_a_fork() -> None:
+    began = time.monotonic()
     pulse = Pulse()
     pid = os.fork()
     if pid == 0:
@@ -125,7 +126,7 @@ def test_a_pulse_is_seen_over_a_fork() -> None:
         pulse.beat()
         os._exit(0)
     os.waitpid(pid, 0)
-    assert pulse.age < 0.15
+    assert pulse.age <= time.monotonic() - began - 0.2
     pulse.close()
 
 

@@ -211,7 +211,7 @@ def test_one_that_is_gone_and_nobody_said_so_is_made_anew_when_it_is_due(graph: 
 def test_what_came_while_graph_waited_to_be_authorised_anew_is_found(graph: Watched) -> None:
     first = ids(graph.watches)
     graph.forward(HOUR)
-    graph.control("microsoft/lifecycle", kind="reauthorizationRequired")
+    graph.lifecycle("reauthorizationRequired")
     ref = graph.deliver()  # never announced
     assert graph.heard()
     renewed = graph.counts().get("graph.subscriptions.update", 0)
@@ -219,12 +219,12 @@ def test_what_came_while_graph_waited_to_be_authorised_anew_is_found(graph: Watc
     assert ref in graph.seen
     assert ids(graph.watches) == first, "renewed, not replaced"
     assert graph.counts()["graph.subscriptions.update"] == renewed + 2
-    graph.control("microsoft/lifecycle", kind="reauthorizationRequired")
+    graph.lifecycle("reauthorizationRequired")
     assert graph.heard()
     graph.sync()
     assert graph.counts()["graph.subscriptions.update"] == renewed + 2, "not twice in ten minutes"
     graph.forward(15 * MINUTE)
-    graph.control("microsoft/lifecycle", kind="reauthorizationRequired")
+    graph.lifecycle("reauthorizationRequired")
     assert graph.heard()
     graph.sync()
     assert graph.counts()["graph.subscriptions.update"] == renewed + 4
@@ -233,7 +233,7 @@ def test_what_came_while_graph_waited_to_be_authorised_anew_is_found(graph: Watc
 
 
 def test_a_long_pause_because_nobody_answered_graph_is_told(graph: Watched) -> None:
-    graph.control("microsoft/lifecycle", kind="reauthorizationRequired")
+    graph.lifecycle("reauthorizationRequired")
     assert graph.heard()
     graph.forward(2 * HOUR)  # no worker runs
     graph.sync()
@@ -246,7 +246,7 @@ def test_after_missed_notifications_the_folders_are_listed(graph: Watched) -> No
     graph.sandbox.post("/control/notifications", drop=1.0)
     ref = graph.deliver()
     graph.sandbox.post("/control/notifications", drop=0.0)
-    graph.control("microsoft/lifecycle", kind="missed")
+    graph.lifecycle("missed")
     assert graph.heard()
     graph.sync()
     assert ref in graph.seen

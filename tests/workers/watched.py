@@ -29,6 +29,7 @@ from providers.graph.client import GraphClient
 from providers.tokens import StoredTokens
 from tests.providers import gmail_rig, graph_rig
 from tests.sandbox_process import Sandbox
+from tests.waiting import within
 from tests.workers.conftest import Office, mail
 from tests.workers.live import PROVIDERS
 from web.connecting import new_mailbox
@@ -61,6 +62,18 @@ class Watched:
 
     def control(self, path: str, **body: Any) -> Any:
         return self.sandbox.post(f"/control/{path}", address=self.address, **body)
+
+    def lifecycle(self, kind: str) -> None:
+        """Graph tells each subscription's endpoint of it, and has been answered."""
+        due = self._told_of(kind) + len(self.live)
+        self.control("microsoft/lifecycle", kind=kind)
+        assert within(5, lambda: self._told_of(kind) >= due)
+
+    def _told_of(self, kind: str) -> int:
+        log = self.sandbox.get("/control/notifications")["log"]
+        return sum(
+            one["address"] == self.address and one["detail"].get("change") == kind for one in log
+        )
 
     def forward(self, by: timedelta) -> None:
         """Time passes, and nothing of ours runs."""
