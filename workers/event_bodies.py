@@ -8,6 +8,7 @@ everyone may see, or that is gone, is told of by its ids alone.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from crm import shapes
 from crm.database import Connection
 from crm.store import contacts, mailboxes, timeline
 from crm.store.deliveries import Due
@@ -33,30 +34,9 @@ def body(conn: Connection, due: Due) -> Data:
 
 def email(row: EmailRow) -> Data:
     """A logged e-mail as on a timeline of the API."""
-
-    def addresses(role: str) -> list[str]:
-        return [each.address for each in row.people if each.role == role]
-
-    names = (each.name for each in row.people if each.role == "from")
-    return {
-        "id": row.id,
-        "direction": row.direction,
-        "subject": row.subject,
-        "from": row.sender,
-        "from_name": next(names, ""),
-        "to": addresses("to"),
-        "cc": addresses("cc"),
-        "sent_at": row.sent_at.isoformat(),
-        "logged_at": row.logged_at.isoformat(),
-        "kind": row.kind,
-        "thread_id": row.thread_id,
-        "message_id": row.message_id,
-        "mailboxes": list(row.mailboxes),
-        "rule": row.rule,
-        "has_attachments": any(not each.inline for each in row.attachments),
-        "snippet": row.snippet,
-        "visibility": row.visibility,
-    }
+    told = shapes.email(row)
+    sender, sent, logged = (told.pop(name) for name in ("sender", "sent_at", "logged_at"))
+    return {**told, "from": sender, "sent_at": sent.isoformat(), "logged_at": logged.isoformat()}
 
 
 def _logged(conn: Connection, account_id: int, told: Payload) -> Data:

@@ -7,12 +7,13 @@ from flask import Response
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
+from crm import shapes
 from crm.store import timeline
 from crm.store.files import FileRow
 from web import files, mail_html
 from web.api.keys import viewer
 from web.api.problems import Problem
-from web.api.timelines import EntrySchema, shape
+from web.api.timelines import EntrySchema
 from web.parts import parts
 
 blueprint = Blueprint("api_emails", __name__, url_prefix="/emails", description=__doc__)
@@ -50,7 +51,7 @@ class OneEmail(MethodView):
         if found is None:
             raise Problem(404, "There is no such e-mail, or this key may not see it.")
         html = mail_html.clean(found.html, pictures=True).html if found.html.strip() else ""
-        return shape(found.email) | {
+        return shapes.email(found.email) | {
             "text": found.text,
             "html": html,
             "attachments": [_file(each) for each in found.email.attachments],

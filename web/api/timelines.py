@@ -7,6 +7,7 @@ import marshmallow as ma
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
+from crm import shapes
 from crm.store import companies, deals, timeline
 from crm.store.paging import Page
 from crm.store.timeline import EmailRow, On
@@ -42,35 +43,6 @@ class EntrySchema(ma.Schema):
     visibility = ma.fields.String(required=True)
 
 
-def shape(row: EmailRow) -> dict[str, Any]:
-    """A logged e-mail as JSON."""
-
-    def addresses(role: str) -> list[str]:
-        return [each.address for each in row.people if each.role == role]
-
-    names = (each.name for each in row.people if each.role == "from")
-
-    return {
-        "id": row.id,
-        "direction": row.direction,
-        "subject": row.subject,
-        "sender": row.sender,
-        "from_name": next(names, ""),
-        "to": addresses("to"),
-        "cc": addresses("cc"),
-        "sent_at": row.sent_at,
-        "logged_at": row.logged_at,
-        "kind": row.kind,
-        "thread_id": row.thread_id,
-        "message_id": row.message_id,
-        "mailboxes": list(row.mailboxes),
-        "rule": row.rule,
-        "has_attachments": any(not each.inline for each in row.attachments),
-        "snippet": row.snippet,
-        "visibility": row.visibility,
-    }
-
-
 def _company(company_id: int) -> None:
     with parts().database.read() as conn:
         if companies.company(conn, caller().account_id, company_id) is None:
@@ -93,7 +65,7 @@ def _answer(
         with parts().database.read() as conn:
             return timeline.entries(conn, who, on, row_id, window["cursor"], window["limit"])
 
-    return lists.answer(ask, shape)
+    return lists.answer(ask, shapes.email)
 
 
 @blueprint.route("/contacts/<int:row_id>/timeline")

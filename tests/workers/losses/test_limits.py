@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from structlog.testing import capture_logs
 
 from crm.history import What, sentence
 from crm.store import history, limits, operations, runs
@@ -18,34 +17,13 @@ from providers import causes
 from providers.client import Limited, Operator, Retry
 from providers.waiting import LIMITS
 from tests.workers.conftest import Office
-from tests.workers.losses.play import MARIA, ROOT, before, reply
+from tests.workers.losses.play import before, reply
 from workers.limits import SPREAD
 from workers.times import QUIET
 
-HERE = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parents[3]
 SECOND = timedelta(seconds=1)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-
-
-@pytest.fixture(autouse=True)
-def quiet_log() -> Iterator[None]:
-    with capture_logs():
-        yield
-
-
-@pytest.fixture
-def office(sqlite_office: Office) -> Office:
-    return sqlite_office
-
-
-@pytest.fixture
-def ana(office: Office) -> int:
-    """Ana's mailbox, with a logged mail to Maria, who is a contact."""
-    office.contact(MARIA)
-    mailbox = office.mailbox("ana@acme.test")
-    office.send(mailbox, MARIA, "Offer 12", ROOT)
-    office.sync(mailbox)
-    return mailbox
 
 
 def happened(office: Office, mailbox: int) -> list[tuple[str, dict[str, Any]]]:

@@ -1,11 +1,9 @@
 """Messages that end the process which reads them: found, set aside, named; and nobody else is."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
-from structlog.testing import capture_logs
 
 from crm.history import What
 from crm.store import history, journal, waiting
@@ -23,27 +21,6 @@ LEASE = timedelta(seconds=46)
 
 class Died(BaseException):
     """Stands for SIGKILL: nothing of the run is cleared up."""
-
-
-@pytest.fixture(autouse=True)
-def quiet_log() -> Iterator[None]:
-    with capture_logs():
-        yield
-
-
-@pytest.fixture
-def office(sqlite_office: Office) -> Office:
-    return sqlite_office
-
-
-@pytest.fixture
-def ana(office: Office) -> int:
-    """Ana's mailbox, with a logged mail to Maria, who is a contact."""
-    office.contact(MARIA)
-    mailbox = office.mailbox("ana@acme.test")
-    office.send(mailbox, MARIA, "Offer 12", ROOT)
-    office.sync(mailbox)
-    return mailbox
 
 
 class Killer:
