@@ -32,7 +32,7 @@ format: setup-test ## let ruff write the code as it wants it
 bench: setup-test ## how fast it is, with figures
 	$(PYTHON_IN) -m tests.bench $(ARGS)
 
-faults: setup-test ## kill workers, Redis and connections in mid-run, many times over
+faults: setup-test ## more than fifty kinds of faults in mid-run, many times over; nothing may be lost
 	$(PYTHON_IN) -m tests.faults $(ARGS)
 
 mutants: setup-test ## change the rules in small ways and ask whether a test sees it; 20 minutes

@@ -272,3 +272,22 @@ def test_a_message_that_ends_its_workers_is_set_aside_and_named(company: Office,
 
     assert number(company, told) == 1
     assert number(company, "SELECT sum(deaths) FROM mailbox") == 0, "nobody is cautious any more"
+
+
+def test_a_worker_that_was_asked_to_end_does_so_though_something_holds_it_up():
+    """As a Redis that stays away does; its parent, which would kill it, may be gone."""
+    code = """
+import threading
+from workers import worker
+worker.PATIENCE = worker.LATER = 0
+threading.Thread(target=worker._end_late, daemon=True).start()
+worker.STOPPING.set()
+threading.Event().wait(60)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 1
