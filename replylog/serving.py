@@ -3,6 +3,7 @@
 granian calls `web`, `webhooks` or `both` in a process of its own, which reads the settings anew.
 """
 
+import os
 from typing import TYPE_CHECKING
 
 from granian import Granian
@@ -18,29 +19,34 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 WEBHOOKS = "/webhooks/"
+MAIN = "GRANIAN_MAIN_PID"  # in the environment of granian's workers: who started them
 THREADS = 8  # a worker; most of their time they wait for the database or Redis
 BACKLOG = 1024
 
 
 def web() -> "WSGIApplication":
     """What people and programs call."""
+    _begin("web")
     from web.app import create_app
 
-    _begin("web")
     return create_app(load())
 
 
 def webhooks() -> "WSGIApplication":
     """What providers call."""
+    _begin("webhooks")
     from webhooks.app import create_app
 
-    _begin("webhooks")
     return create_app(load())
 
 
 def _begin(role: str) -> None:
-    """granian does not end its own worker processes when it is killed: the port stayed taken."""
+    """granian does not end its own worker processes when it is killed: the port stayed taken. It may
+    have been killed before we could ask for the signal."""
     end_with_parent()
+    parent = str(os.getppid())
+    if os.environ.get(MAIN, parent) != parent:
+        os._exit(0)
     logs.configure(role)
 
 
@@ -59,6 +65,7 @@ def divided(hooks: "WSGIApplication", rest: "WSGIApplication") -> "WSGIApplicati
 
 def serve(what: str, host: str, port: int, workers: int) -> None:
     """Serve the application that the function `what` of this module makes, until SIGTERM or SIGINT."""
+    os.environ[MAIN] = str(os.getpid())
     Granian(
         f"{__name__}:{what}",
         address=host,
