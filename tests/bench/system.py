@@ -161,7 +161,9 @@ def _memory(report: Report, provider: str, all_pid: int) -> None:
         "<= 40",
         pss <= 40,
     )
-    web = next(pid for pid, command in roles.items() if " serve-both" in command)
+    web = next(
+        pid for pid, command in roles.items() if " serve-both" in command or "granian" in command
+    )  # granian names itself where setproctitle is installed
     total = [_size(pid) for pid in (web, *children_of(web))]
     report.add(
         f"{provider}: MB of web and webhooks on one port, RSS of each process",
