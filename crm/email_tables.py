@@ -144,3 +144,5 @@ class EmailAttachment(Owned, Base):
     digest: Mapped[str] = mapped_column(default="")  # SHA-256 hex of the bytes; "" = none kept
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime | None]  # when its bytes are to be read; None = never (any more)
+    # The newest sighting whose mailbox has it no more, with those before: later ones are asked.
+    gone_from: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")

@@ -7,7 +7,7 @@ names them is written, so a worker killed between the two leaves a file that nob
 """
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ import structlog
 from crm.database import Connection, OperationalError
 from crm.model import AccountSettings, Content, FileState
 from crm.rules.files import most_bytes, next_look
-from crm.store import files, settle
+from crm.store import again, file_copies, files, settle
 from crm.store.files import Due
 from crm.store.settings import settings_of
 from crm.store.settle import LeaseLost, Run
@@ -24,6 +24,7 @@ from infra.blobs import Blob, TooLarge, Unavailable
 from infra.metrics import counter
 from providers.client import Gone, Limited, MailClient, ProviderError, Retry
 from workers.caution import Caution
+from workers.queue import QueueDown
 from workers.runtime import Runtime, Stopped
 from workers.times import after_failure, jitter
 
@@ -96,7 +97,7 @@ class Files:
             else:
                 self._fetch(due, most_bytes(settings))
         except Gone:
-            self._end(due, FileState.UNAVAILABLE)
+            self._gone(due)
         except Retry as error:
             if error.after is not None or isinstance(
                 error, Limited
@@ -154,7 +155,7 @@ class Files:
             raise Gone
         message = self.client.message(due.ref)
         with self._committing() as conn:
-            found = files.found_again(conn, due, message)
+            found = file_copies.found_again(conn, due, message)
         if not found:
             raise Gone
 
@@ -169,7 +170,19 @@ class Files:
             elif again:
                 files.later(conn, due, again, counts=True)
         if scanned and not again:
-            raise Gone
+            self._end(due, FileState.UNAVAILABLE)
+
+    def _gone(self, due: Due) -> None:
+        """Another mailbox may have the same e-mail still."""
+        now = self.runtime.clock()
+        with self._committing() as conn:
+            others = file_copies.gone(conn, due, now)
+            woken = again.wake(conn, due.account_id, others, now)
+        if not others:
+            FILES.labels(FileState.UNAVAILABLE).inc()
+        with suppress(QueueDown):  # the timetable rings them: `wake` wrote their wake_at
+            if elsewhere := woken - {due.mailbox_id}:
+                self.runtime.queue.wake(*elsewhere)
 
     def _failed(self, due: Due, error: Exception) -> None:
         if due.attempts + 1 >= MOST_ATTEMPTS:

@@ -11,7 +11,7 @@ from crm.identity import has_own_id, identity, same_message
 from crm.kinds import kind as kind_by_headers
 from crm.model import Headers, Kind, Root, Verdict
 from crm.rules import turns
-from crm.store import again, copies, joining, sql
+from crm.store import again, copies, file_copies, joining, sql
 from crm.store.backfill import stand
 from crm.store.context import logged_by_message_id
 from crm.store.copies import Copy, owner
@@ -126,6 +126,7 @@ def write(
     kept = [_moved(each, joined) if isinstance(each, Settled) else each for each in settled]
     later = [each for each in kept if isinstance(each, Settled) and each.rule == DUPLICATE]
     addresses = inserted.addresses | _dress(conn, mailbox, later, now)
+    file_copies.read_again(conn, mailbox.account_id, {each.email_id for each in later}, now)
     changed = Changed(
         message_ids={each.headers.message_id for each in new.values()}
         | {each.headers.message_id for each in later if each.email_id in joined.values()},

@@ -1,8 +1,7 @@
 """Files of logged e-mails: what is still to be read of them, what is kept, and who may see it.
 
 A file is read in the mailbox whose copy of the e-mail was seen first, of those that are connected:
-one of them, so that no two read the same. What a part is called differs from copy to copy; in
-another one than where it was logged, the file is looked for by what it is (`found_again`).
+one of them, so that no two read the same. Where that has it no more, the next is asked (`crm.store.file_copies`).
 """
 
 from collections import Counter
@@ -64,6 +63,7 @@ class Due:
     account_id: int
     mailbox_id: int
     email_id: int
+    sighting_id: int
     ref: Ref
     part: str
     filename: str
@@ -98,6 +98,7 @@ _READ_ELSEWHERE = (
         sql.held(Place),
         _EARLIER.email_id == Sighting.email_id,
         _EARLIER.id < Sighting.id,
+        _EARLIER.id > Table.gone_from,
         Place.status == MailboxStatus.CONNECTED,
     )
     .exists()
@@ -107,12 +108,14 @@ _HERE = (
     sql.held(Sighting),
     Sighting.email_id == Table.email_id,
     Sighting.mailbox_id == _MAILBOX,
+    Sighting.id > Table.gone_from,
     ~_READ_ELSEWHERE,
 )
 _DUE = (
     select(
         Table.id,
         Table.email_id,
+        Sighting.id.label("sighting_id"),
         Sighting.provider_id,
         Sighting.provider_thread,
         Table.part,
@@ -173,6 +176,7 @@ def due(conn: Connection, mailbox: Mailbox, now: datetime, limit: int) -> list[D
                 account_id=mailbox.account_id,
                 mailbox_id=mailbox.id,
                 email_id=row.email_id,
+                sighting_id=row.sighting_id,
                 ref=ref,
                 part=row.part,
                 filename=row.filename,
@@ -194,7 +198,7 @@ def next_due(conn: Connection, mailbox: Mailbox) -> datetime | None:
 
 def keep(conn: Connection, due_file: Due, digest: str, size: int) -> None:
     """The bytes are kept under this digest; there are so many of them."""
-    _set(
+    change(
         conn,
         due_file,
         {"state": FileState.STORED, "digest": digest, "size": size, "next_at": None},
@@ -203,7 +207,7 @@ def keep(conn: Connection, due_file: Due, digest: str, size: int) -> None:
 
 def end(conn: Connection, due_file: Due, state: FileState) -> int:
     """Nothing of it is kept, for good; how many files that concerns."""
-    return _set(conn, due_file, {"state": state, "digest": "", "next_at": None})
+    return change(conn, due_file, {"state": state, "digest": "", "next_at": None})
 
 
 def end_one(conn: Connection, account_id: int, file_id: int) -> None:
@@ -218,11 +222,11 @@ def end_one(conn: Connection, account_id: int, file_id: int) -> None:
 def later(conn: Connection, due_file: Due, next_at: datetime, counts: bool) -> None:
     """Read it at that time. `counts`: this was a try."""
     more = {"attempts": Table.attempts + 1} if counts else {}
-    _set(conn, due_file, {"next_at": next_at, **more})
+    change(conn, due_file, {"next_at": next_at, **more})
 
 
-def _set(conn: Connection, due_file: Due, values: sql.Row) -> int:
-    """Change a file that is still as it was; of a placeholder, all of its e-mail."""
+def change(conn: Connection, due_file: Due, columns: sql.Row) -> int:
+    """Set columns of a file that is still as it was; of a placeholder, all of its e-mail."""
     which = (
         Table.email_id == due_file.email_id
         if due_file.state is FileState.PENDING
@@ -231,7 +235,7 @@ def _set(conn: Connection, due_file: Due, values: sql.Row) -> int:
     changed = conn.execute(
         update(Table)
         .where(Table.account_id == due_file.account_id, which, Table.state == due_file.state)
-        .values(values)
+        .values(columns)
     )
     return changed.rowcount
 
@@ -243,6 +247,7 @@ def replace(
     yet. What is settled of a file that it had before stays as it is."""
     account_id, email_id = due_file.account_id, due_file.email_id
     theirs = (Table.account_id == account_id, Table.email_id == email_id)
+    gone_from = conn.scalar(select(func.max(Table.gone_from)).where(*theirs)) or 0
     conn.execute(delete(Table).where(*theirs, Table.state.in_(_UNREAD)))
     settled = {
         (row.filename, row.content_type, row.content_id): row.part
@@ -250,7 +255,7 @@ def replace(
             select(Table.filename, Table.content_type, Table.content_id, Table.part).where(*theirs)
         )
     }
-    own = {"account_id": account_id, "email_id": email_id}
+    own = {"account_id": account_id, "email_id": email_id, "gone_from": gone_from}
     fresh = [
         own | row
         for row in rows_of(due_file.mailbox_id, message, settings, now)
@@ -258,20 +263,6 @@ def replace(
         and row["part"] not in settled.values()
     ]
     sql.add_missing(conn, Table, fresh)
-
-
-def found_again(conn: Connection, due_file: Due, message: Message) -> bool:
-    """Whether `message`, this mailbox's copy, has the file; what its part is called there is noted."""
-    theirs = (Table.account_id == due_file.account_id, Table.email_id == due_file.email_id)
-    query = select(Table.part).where(*theirs, Table.copy == due_file.copy)
-    taken = set(conn.scalars(query))
-    like = (due_file.filename, due_file.content_type)
-    for each in message.attachments:
-        if each.part not in taken and (each.filename, each.content_type) == like:
-            attempts = due_file.attempts + 1
-            _set(conn, due_file, {"part": each.part, "copy": due_file.copy, "attempts": attempts})
-            return True
-    return False
 
 
 def settled(conn: Connection, account_id: int, email_ids: Collection[int]) -> Counter[str]:

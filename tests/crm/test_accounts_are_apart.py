@@ -41,7 +41,7 @@ from crm.store.visibility import Viewer
 from crm.tables import Account, Base, Email, JournalRow, Lease, Thread
 from tests.crm.store_world import TTL, World, a_token
 
-MODULES = ("accounts", "again", "answers", "audits", "backfill", "companies", "connecting", "contacts", "context", "copies", "deals", "deaths", "deliveries", "endpoints", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "gaps", "history", "journal",
+MODULES = ("accounts", "again", "answers", "audits", "backfill", "companies", "connecting", "contacts", "context", "copies", "deals", "deaths", "deliveries", "endpoints", "enrolments", "joining", "merging", "owners", "threads", "withdrawing", "files", "file_copies", "gaps", "history", "journal",
            "journal_facts", "limits", "mailboxes", "moving", "never_log", "never_log_effects", "outbox", "owed", "people", "previews", "runs", "search", "senders", "settle",
            "teams", "timeline", "visibility", "waiting", "watching")  # fmt: skip
 DIGEST = "d" * 64
@@ -217,7 +217,7 @@ def arguments(victim, stranger):
         "refs": [Ref("p1")], "message_ids": ["m1@mail.test"], "message_digests": ["00"],
         "message_digest": digest, "message_id": "m1@mail.test",
         "due_file": replace(file, account_id=stranger.account), "file_id": file.id, "digest": DIGEST,
-        "digests": [DIGEST], "next_at": now, "counts": True, "state": FileState.OFF, "size": 1,
+        "digests": [DIGEST], "columns": {"part": "mine"}, "next_at": now, "counts": True, "state": FileState.OFF, "size": 1,
         "message": stranger.sent(1).message, "settings": AccountSettings(),
         "address": f"zoe@{MARK}.test", "addresses": [f"eve@{MARK}.test"], "people": [],
         "domain": f"{MARK}.test", "name": "log_label", "value": "mine", "entry": "mine.test", "entries": ["mine.test"], "domains": ["mine.test"],

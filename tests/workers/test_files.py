@@ -164,6 +164,35 @@ def test_where_its_mailbox_is_gone_another_copy_is_read_though_its_parts_have_ot
     assert desk.kept() == [b"x"]
 
 
+def test_a_file_that_one_mailbox_has_no_more_is_read_in_another_that_is_rung_for_it(desk):
+    second = desk.mailbox("ana@acme.example")
+    desk.refuse(Retry())
+    ref = desk.answer(b"x")
+    desk.answer(b"x", mailbox=second)
+    desk.office.sync(desk.ana, second)
+    desk.office.boxes[desk.ana].delete(ref)
+    desk.sync(after=MINUTE)
+    assert desk.states() == ["waiting"]
+    assert desk.office.row(second).wake_at == desk.office.clock
+    desk.office.sync(second)
+    assert desk.kept() == [b"x"]
+
+
+def test_a_file_that_no_mailbox_has_any_more_is_read_in_a_copy_that_comes_later(desk):
+    second, third = desk.mailbox("ana@acme.example"), desk.mailbox("a@acme.test")
+    desk.refuse(Retry())
+    refs = {desk.ana: desk.answer(b"x"), second: desk.answer(b"x", mailbox=second)}
+    desk.office.sync(*refs)
+    for box, ref in refs.items():
+        desk.office.boxes[box].delete(ref)
+    desk.office.clock += MINUTE
+    desk.office.sync(*refs)
+    assert desk.states() == ["attachment-unavailable"]
+    desk.answer(b"x", mailbox=third)
+    desk.office.sync(third)
+    assert desk.kept() == [b"x"]
+
+
 def counted() -> dict[str, float]:
     return {each: FILES.labels(each)._value.get() for each in FileState}
 
@@ -223,6 +252,20 @@ def test_a_scan_without_end_is_given_up_after_ten_minutes(desk):
     assert looks == [2, 5, 10]
     assert desk.states() == ["attachment-unavailable"]
     assert desk.calls() == 0
+
+
+def test_files_that_are_scanned_in_a_message_deleted_since_are_read_in_another_copy(desk):
+    second = desk.mailbox("ana@acme.example")
+    boxes = desk.office.boxes
+    ref, other = desk.answer(b"x"), desk.answer(b"x", mailbox=second)
+    boxes[desk.ana].scanning.add(ref)
+    boxes[second].scanning.add(other)
+    desk.office.sync(desk.ana, second)
+    boxes[desk.ana].delete(ref)
+    desk.sync(after=2 * MINUTE)
+    boxes[second].scanning.clear()
+    desk.office.sync(second)
+    assert desk.kept() == [b"x"]
 
 
 def test_a_provider_that_is_away_while_a_scan_runs_costs_no_look(desk):
