@@ -74,6 +74,7 @@ class Settling:
     failures: int = 0  # messages in a row that the provider could not give
     blocked_until: datetime | None = None  # as the last commit found it
     due: dict[str, PendingRow] = field(default_factory=dict)  # being judged again, by provider id
+    placed: dict[str, Refused] = field(default_factory=dict)  # what a listing refuses, likewise
 
     @property
     def size(self) -> int:
@@ -101,17 +102,31 @@ class Settling:
             self._settle(fresh, cursor)
 
     def _settle(self, fresh: Sequence[Item], cursor: str | None) -> None:
-        outcomes: list[Outcome] = []
-        readable: list[Item] = []
-        for item in fresh:
-            kind = self.run.mailbox.kind
-            rule = refuse_by_place(item.place, kind) if item.place else None
-            if rule:
-                outcomes.append(Refused(item.ref, item.place, item.headers, rule))
-            else:
-                readable.append(item)
+        kind = self.run.mailbox.kind
+        self.placed = {
+            item.ref.id: Refused(item.ref, item.place, item.headers, rule)
+            for item in fresh
+            if item.place and (rule := refuse_by_place(item.place, kind))
+        }
+        nameless = self._nameless()
+        listed = {ref: each for ref, each in self.placed.items() if ref not in nameless}
+        outcomes: list[Outcome] = [*listed.values()]
+        readable = [item for item in fresh if item.ref.id not in listed]
         outcomes += self._judge(self._headers(self._threading(readable), outcomes))
         self._commit(outcomes, cursor)
+        self.placed = {}
+
+    def _nameless(self) -> set[str]:
+        """Junk and trash of which nothing is known but its place. Its headers are read all the same:
+        people look for a missing reply by its sender."""
+        hidden = {Place.JUNK, Place.TRASH}
+        them = [each for each in self.placed.values() if each.place in hidden]
+        unread = [each.ref for each in them if each.headers is None]
+        if not unread:
+            return set()
+        with self.runtime.database.read() as conn:
+            named = settle.named(conn, self.run.mailbox, unread)
+        return {ref.id for ref in unread} - named
 
     def _threading(self, items: list[Item]) -> list[Item]:
         """Have the headers of sent mail read where a rule asks what it answers (`log_own_replies`)
@@ -295,11 +310,15 @@ class Settling:
         return outcome
 
     def _gone(self, ref: Ref) -> Outcome:
+        if ref.id in self.placed:
+            return self.placed[ref.id]
         if self._attempts(ref) + 1 >= GONE_ATTEMPTS:
             return Refused(ref, Place.TRASH, None, "trash")
         return self._later(ref, "gone", Gone(), None)
 
-    def _later(self, ref: Ref, reason: str, error: Exception, after: float | None) -> Later:
+    def _later(self, ref: Ref, reason: str, error: Exception, after: float | None) -> Outcome:
+        if ref.id in self.placed:
+            return self.placed[ref.id]  # nobody waits for what is refused anyhow
         attempts = self._attempts(ref)
         wait = after_failure(after, attempts)
         given_up = attempts + 1 >= MOST_ATTEMPTS

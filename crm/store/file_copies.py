@@ -76,7 +76,10 @@ def gone(conn: Connection, due_file: Due, now: datetime) -> set[int]:
     if following is not None:
         files.change(conn, due_file, known | {"next_at": now})
         return {following}
-    files.change(conn, due_file, known | {"state": FileState.UNAVAILABLE, "next_at": None})
+    ended: sql.Row = {"state": FileState.UNAVAILABLE, "next_at": None}
+    # What stood behind a placeholder could not be told from it in another copy.
+    remembered = known if due_file.state is FileState.WAITING else {}
+    files.change(conn, due_file, ended | remembered)
     return set()
 
 

@@ -41,6 +41,12 @@ _SEEN = select(JournalRow.provider_id).where(
         JournalRow.rule == again.FATAL,
     ),
 )
+_NAMED = select(JournalRow.provider_id).where(
+    sql.held(JournalRow),
+    JournalRow.mailbox_id == _MAILBOX,
+    sql.among(JournalRow.provider_id),
+    JournalRow.received_at.is_not(None),
+)
 _WAITING = select(PendingMessage.provider_id).where(
     sql.held(PendingMessage),
     PendingMessage.mailbox_id == _MAILBOX,
@@ -114,6 +120,11 @@ def seen(conn: Connection, mailbox: Mailbox, refs: Sequence[Ref]) -> set[str]:
     return _ids(conn, _SEEN, mailbox, refs)
 
 
+def named(conn: Connection, mailbox: Mailbox, refs: Sequence[Ref]) -> set[str]:
+    """Provider ids of those messages whose headers the journal has read: it knows their senders."""
+    return _ids(conn, _NAMED, mailbox, refs)
+
+
 def waiting(conn: Connection, mailbox: Mailbox, refs: Sequence[Ref]) -> set[str]:
     """Provider ids of those messages that are pending and will be judged in their own time, or when
     a person says so."""
@@ -156,6 +167,7 @@ __all__ = [
     "commit",
     "load_context",
     "logged_already",
+    "named",
     "next_pending",
     "pending_due",
     "seen",

@@ -10,8 +10,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from crm.store import mailboxes
+from crm.tables import JournalRow
 from infra.blobs import Blobs
 from replylog.pretend import Pretend
 from tests.faults.letters import CONTACTS, Letters
@@ -119,11 +121,19 @@ def test_a_refused_message_costs_no_whole_read_and_no_body(counted: Counted):
 
     assert counted.whole_reads(calls) == 0
     assert counted.bodies(calls) == 0
-    assert calls == expected(counted, listed=len(REFUSED) - 1, logged=0)  # all but the one in junk
+    assert calls == expected(counted, listed=len(REFUSED), logged=0)
 
 
-def test_what_the_listing_decides_costs_no_call(counted: Counted):
-    assert counted.after("junk", "junk", "junk") == expected(counted, listed=0, logged=0)
+def test_junk_costs_its_headers_so_that_the_journal_names_its_sender(counted: Counted):
+    calls = counted.after("junk", "junk", "junk")
+
+    assert calls == expected(counted, listed=3, logged=0)
+    assert counted.bodies(calls) == 0
+    query = select(JournalRow.sender).where(
+        JournalRow.account_id == counted.office.account_id, JournalRow.rule == "junk"
+    )
+    with counted.office.database.read() as conn:
+        assert set(conn.scalars(query)) <= set(CONTACTS)
 
 
 def test_a_run_without_news_costs_its_listing_alone(counted: Counted):
@@ -146,4 +156,4 @@ def test_the_mix_costs_one_whole_read_for_each_logged_message_at_most(counted: C
 
     assert counted.whole_reads(calls) <= logged
     assert counted.bodies(calls) <= logged
-    assert calls.get("gmail.batch", 0) <= 3  # headers of 22 messages, ten at a time
+    assert calls.get("gmail.batch", 0) <= 3  # headers of 23 messages, ten at a time

@@ -164,6 +164,13 @@ class Office:
     def rules(self, mailbox_id: int) -> dict[str, str]:
         return {ref: rule for ref, (_, rule) in self.journal(mailbox_id).items()}
 
+    def senders(self, mailbox_id: int) -> dict[str, str]:
+        """Whom the journal names as the sender, by the provider's id."""
+        query = select(JournalRow.provider_id, JournalRow.sender).where(
+            JournalRow.account_id == self.account_id, JournalRow.mailbox_id == mailbox_id
+        )
+        return dict(self.rows(query))
+
     def timeline(self) -> set[tuple[str, int, int]]:
         """(Message-ID, how many contacts' timelines it is on, how many sightings) of all entries."""
         account = self.account_id
