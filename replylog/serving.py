@@ -22,6 +22,7 @@ WEBHOOKS = "/webhooks/"
 MAIN = "GRANIAN_MAIN_PID"  # in the environment of granian's workers: who started them
 THREADS = 8  # a worker; most of their time they wait for the database or Redis
 BACKLOG = 1024
+CONNECTIONS = 512  # a worker, open at once; granian counts those that say nothing, too
 
 
 def web() -> "WSGIApplication":
@@ -74,7 +75,7 @@ def serve(what: str, host: str, port: int, workers: int) -> None:
         workers=workers,
         blocking_threads=THREADS,
         backlog=BACKLOG,
-        backpressure=2 * THREADS,
+        backpressure=CONNECTIONS,
         respawn_failed_workers=True,
         workers_kill_timeout=8,
         log_level=LogLevels.warning,

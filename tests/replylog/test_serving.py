@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,6 +71,18 @@ def test_a_push_without_a_token_is_refused_whatever_its_length_says(
             b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 400")
+
+
+def test_kept_connections_that_say_nothing_keep_nobody_out(
+    redis_server: RedisServer, sqlite_url: str
+) -> None:
+    """Browsers, proxies and providers keep many."""
+    port = free_port()
+    with serving("granian", port, redis_server, sqlite_url), ExitStack() as kept:
+        for _ in range(100):
+            one = kept.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert one.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_a_server_that_is_killed_leaves_nobody_on_its_port(

@@ -205,7 +205,7 @@ def test_a_rule_that_cannot_be_read_is_told_once(box: Watched) -> None:
 
 
 def test_a_huge_folder_is_followed_without_being_listed(box: Watched) -> None:
-    box.control("microsoft/fill", folder="Archive 2019", count=20_000)
+    box.control("microsoft/fill", folder="Archive 2019", count=100_001)
     rule(box, "Archive 2019", "All of it")
     box.control("microsoft/delete-rule", name="From globex")
     box.sandbox.post("/control/counts/reset")
