@@ -33,6 +33,18 @@ class Authority:
     granted: Callable[[str], frozenset[str]]  # scopes out of a token answer's `scope`
     identity: Callable[[Mapping[str, Any], str], Identity]  # of id token claims and access token
     owner: Callable[[Mapping[str, Any], str], Identity]  # likewise, where the claims may be missing
+    capabilities: tuple[str, ...] = ()  # of ours, told with every request (Entra)
+
+    def claims(self, wanted: str = "") -> str:
+        """What to send as `claims`: what the provider `wanted` proven, and our capabilities."""
+        wanted = claims_wanted(wanted)
+        if not self.capabilities:
+            return wanted
+        claims = json.loads(wanted or "{}")
+        access = claims.get("access_token")
+        able = {"xms_cc": {"values": list(self.capabilities)}}
+        claims["access_token"] = (access if isinstance(access, dict) else {}) | able
+        return json.dumps(claims, separators=(",", ":"))
 
 
 MOST_CLAIMS = 2000  # characters; they must fit into an address
@@ -41,7 +53,9 @@ MOST_CLAIMS = 2000  # characters; they must fit into an address
 def claims_wanted(text: str) -> str:
     """What Entra wants a sign-in to prove, as the JSON text to send back; "" where it is none.
     `text` is that JSON, or its base64 as in a WWW-Authenticate header."""
-    with suppress(ValueError):  # binascii.Error and UnicodeDecodeError are some
+    with suppress(
+        ValueError, RecursionError
+    ):  # binascii.Error and UnicodeDecodeError are the first
         if text and not text.lstrip().startswith("{"):
             plain = text.replace("-", "+").replace("_", "/").rstrip("=")
             text = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()

@@ -73,7 +73,7 @@ def begin(
     the provider asked when it refused the last one. Makes no request. Raises Operator."""
     there = _configured(provider, settings)
     state, verifier = generate_token(43), generate_token(64)
-    given = {"login_hint": login_hint, "claims": claims}
+    given = {"login_hint": login_hint, "claims": there.claims(claims)}
     extra = dict(there.extra) | {name: value for name, value in given.items() if value}
     session = _session(there, scope=" ".join(there.scopes), redirect_uri=redirect_uri)
     url, _ = session.create_authorization_url(
@@ -83,9 +83,15 @@ def begin(
 
 
 def finish(
-    provider: str, settings: Settings, redirect_uri: str, flow: Flow, args: Mapping[str, str]
+    provider: str,
+    settings: Settings,
+    redirect_uri: str,
+    flow: Flow,
+    args: Mapping[str, str],
+    claims: str = "",
 ) -> Grant:
-    """The answer to `flow`, as query arguments of the callback, turned into tokens.
+    """The answer to `flow`, as query arguments of the callback, turned into tokens. `claims`: those
+    that it was begun with.
 
     Raises Reconnect (not our state, consent denied, a scope unticked, ...), Retry or Operator.
     """
@@ -105,12 +111,13 @@ def finish(
             code=code,
             code_verifier=flow.verifier,
             allow_redirects=False,
+            **_proving(there, claims),
         )
     tokens = _tokens(there, answer, None)
     if not tokens.refresh_token:
         raise Reconnect(causes.SCOPE_MISSING, "no refresh token")
-    claims = claims_of(str(answer.get("id_token", "")), there.client_id)
-    address, subject = there.identity(claims, tokens.access_token)
+    person = claims_of(str(answer.get("id_token", "")), there.client_id)
+    address, subject = there.identity(person, tokens.access_token)
     return Grant(tokens, address, subject)
 
 
@@ -159,12 +166,19 @@ def revoke(provider: str, settings: Settings, tokens: Tokens) -> None:
 
 
 def _refreshed(there: Authority, refresh_token: str, claims: str = "") -> dict[str, Any]:
-    asked = {"claims": claims} if claims else {}
     with _refusals(there):
         answer: dict[str, Any] = _session(there).refresh_token(
-            there.token_url, refresh_token=refresh_token, allow_redirects=False, **asked
+            there.token_url,
+            refresh_token=refresh_token,
+            allow_redirects=False,
+            **_proving(there, claims),
         )
     return answer
+
+
+def _proving(there: Authority, claims: str) -> dict[str, str]:
+    asked = there.claims(claims)
+    return {"claims": asked} if asked else {}
 
 
 def _configured(provider: str, settings: Settings) -> Authority:

@@ -5,11 +5,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from crm.audit_words import sentence
 from crm.model import MailboxStatus
-from crm.store import audits, mailboxes
+from crm.store import audits
 from crm.store.audits import DAYS, AuditRow
 from crm.store.mailboxes import Mailbox
 from web import live
-from web.connect import owned_mailbox
+from web.connect import owned_mailbox, seen_mailbox
 from web.parts import parts
 from web.people import me
 
@@ -19,7 +19,7 @@ CHOICES = (1, DAYS, 7, 14)
 
 def page(mailbox_id: int) -> str:
     """The last audits of one's own mailbox, or of anybody's for an admin: they name no mail."""
-    mailbox = _seen(mailbox_id)
+    mailbox = seen_mailbox(mailbox_id)
     found = _found(mailbox)
     return render_template(
         "audit.html",
@@ -34,7 +34,7 @@ def page(mailbox_id: int) -> str:
 
 def lines_part(mailbox_id: int) -> Response:
     """The audits, for a page that follows itself up."""
-    mailbox = _seen(mailbox_id)
+    mailbox = seen_mailbox(mailbox_id)
     shown = _shown(mailbox, _found(mailbox))
     version = str(shown.pop("version"))
     return live.part("parts/audits.html", version, mailbox=mailbox, **shown)
@@ -53,16 +53,6 @@ def begin(mailbox_id: int) -> AnyResponse:
     here.ring(mailbox.id)
     flash("The mailbox is being compared with its journal. You can leave this page meanwhile.")
     return redirect(url_for("audit", mailbox_id=mailbox.id))
-
-
-def _seen(mailbox_id: int) -> Mailbox:
-    with parts().database.read() as conn:
-        found = mailboxes.mailbox(conn, me().account_id, mailbox_id)
-    if found is None:
-        abort(404)
-    if not (me().owns(found) or me().is_admin):
-        abort(403)
-    return found
 
 
 def _found(mailbox: Mailbox) -> list[AuditRow]:

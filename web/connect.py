@@ -158,13 +158,26 @@ def agreed() -> str:
 
 def owned_mailbox(mailbox_id: int) -> Mailbox:
     """The mailbox, when it is the signed-in person's own; else 404 or 403."""
-    with parts().database.read() as conn:
-        found = mailboxes.mailbox(conn, me().account_id, mailbox_id)
-    if found is None:
-        abort(404)
+    found = _stored(mailbox_id) or abort(404)
     if not me().owns(found):
         abort(403)
     return found
+
+
+def seen_mailbox(mailbox_id: int) -> Mailbox:
+    """The mailbox, when it is the signed-in person's own or they are an admin; else 404 or 403: for
+    pages that name no mail."""
+    found = _stored(mailbox_id) or abort(404)
+    if not (me().owns(found) or me().is_admin):
+        abort(403)
+    return found
+
+
+def _stored(mailbox_id: int | None) -> Mailbox | None:
+    if mailbox_id is None:
+        return None
+    with parts().database.read() as conn:
+        return mailboxes.mailbox(conn, me().account_id, mailbox_id)
 
 
 def _host_page(address: str, kind: MailboxKind) -> str:
@@ -226,10 +239,10 @@ def _opened(sealed: str) -> list[Any]:
 
 
 def _finish(begun: Begun) -> Grant:
-    here = parts()
-    return oauth.finish(
-        begun.provider, here.settings, _redirect_uri(begun.provider), begun.flow, request.args
-    )
+    here, back = parts(), _redirect_uri(begun.provider)
+    known = _stored(begun.mailbox_id)
+    claims = known.claims if known and known.provider == begun.provider else ""
+    return oauth.finish(begun.provider, here.settings, back, begun.flow, request.args, claims)
 
 
 def _connected(begun: Begun, grant: Grant) -> Answer:

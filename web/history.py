@@ -7,12 +7,13 @@ from flask import Response, abort, render_template, request
 
 from crm.history import sentence
 from crm.model import VerdictKind
-from crm.store import history, mailboxes
+from crm.store import history
 from crm.store.history import Happened
 from crm.store.mailboxes import Mailbox
 from crm.store.paging import WrongCursor
 from providers import causes
 from web import live
+from web.connect import seen_mailbox
 from web.parts import parts
 from web.people import me
 
@@ -28,7 +29,7 @@ class Line:
 
 def page(mailbox_id: int) -> str:
     """The history of one's own mailbox, or of anybody's for an admin: it names no mail."""
-    mailbox = _seen(mailbox_id)
+    mailbox = seen_mailbox(mailbox_id)
     after = request.args.get("after", "")
     found, more = _lines(mailbox, after)
     return render_template(
@@ -43,20 +44,10 @@ def page(mailbox_id: int) -> str:
 
 def lines_part(mailbox_id: int) -> Response:
     """The newest lines, for a page that follows itself up."""
-    mailbox = _seen(mailbox_id)
+    mailbox = seen_mailbox(mailbox_id)
     shown = _shown(*_lines(mailbox, ""))
     version = str(shown.pop("version"))
     return live.part("parts/happenings.html", version, mailbox=mailbox, follows=True, **shown)
-
-
-def _seen(mailbox_id: int) -> Mailbox:
-    with parts().database.read() as conn:
-        found = mailboxes.mailbox(conn, me().account_id, mailbox_id)
-    if found is None:
-        abort(404)
-    if not (me().owns(found) or me().is_admin):
-        abort(403)
-    return found
 
 
 def _lines(mailbox: Mailbox, after: str) -> tuple[list[Line], str]:

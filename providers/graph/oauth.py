@@ -15,6 +15,9 @@ from providers.client import Operator, ProviderError, Reconnect, Retry
 NEEDED = frozenset({"mail.read", "mailboxsettings.read"})
 SCOPES = ("openid", "profile", "offline_access", "User.Read", "Mail.Read", "MailboxSettings.Read")
 TIMEOUT = 20  # seconds
+# We answer claims challenges: without saying so we would get none, and learn of a changed password or
+# a disabled account only when the access token has run out. In return tokens live for a day.
+CAPABILITIES = ("cp1",)
 
 # The `error` decides, as Microsoft asks; the number only words it better.
 _OURS = {
@@ -79,6 +82,7 @@ def authority(settings: Settings) -> Authority:
         granted=_granted,
         identity=partial(_identity, settings.graph_api_url),
         owner=partial(_owner, settings.graph_api_url),
+        capabilities=CAPABILITIES,
     )
 
 

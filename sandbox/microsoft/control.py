@@ -69,7 +69,8 @@ def _token(world: World, body: Body) -> object:
     scopes = frozenset(body.get("scopes") or SCOPES.split())
     service.consents.setdefault(box.address, set()).update(scopes)
     grant = Grant(box.address, scopes)
-    return Entra(service).issue({}, grant, scopes, "", world.url)
+    form = {"claims": str(body.get("claims", ""))}
+    return Entra(service).issue(form, grant, scopes, "", world.url)
 
 
 def _switch(world: World, body: Body) -> object:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
@@ -68,6 +69,7 @@ class Entra:
             (values.get("response_type") == "code", "900144"),
             (values.get("response_mode", "query") == "query", "900144"),
             (bool(values.get("scope", "").split()), "900144"),
+            (_readable(values), "9002313"),
             (values.get("code_challenge_method", "S256") == "S256", "501481"),
         ]
         return next((EntraError(number) for good, number in checks if not good), None)
@@ -88,7 +90,7 @@ class Entra:
             values.get("code_challenge", ""),
             values.get("nonce", ""),
             self.world.now() + timedelta(minutes=10),
-            proven="capolids" in values.get("claims", ""),
+            proven="capolids" in _claims(values),
         )
         return _back(values, code=self.service.new_code(code), session_state="sandbox")
 
@@ -122,6 +124,7 @@ class Entra:
         self.world.count("entra.token")
         try:
             self._client(form, basic)
+            _claims(form)
             handlers = {"authorization_code": self._by_code, "refresh_token": self._by_refresh}
             handler = handlers.get(form.get("grant_type", ""))
             if handler is None:
@@ -200,8 +203,8 @@ class Entra:
         mailbox = self.service.mailbox(grant.address)
         seconds = mailbox.switches.number("entra.token_seconds") if mailbox else 3600.0
         seconds *= self.service.random.uniform(1.0, 1.2)
-        claims = form.get("claims", "")
-        capable = "cp1" in claims.lower()
+        claims = _claims(form)
+        capable = "cp1" in _capabilities(claims)
         if capable:  # tokens that can be revoked at once live long
             seconds *= 24
         expires = self.world.now() + timedelta(seconds=seconds)
@@ -209,7 +212,7 @@ class Entra:
             grant,
             scopes - OPENID,
             expires,
-            bool(claims) and not _only_capabilities(claims),
+            bool(set(claims) - {"xms_cc"}),
             capable,
         )
         body: Json = {
@@ -271,13 +274,26 @@ def _challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def _only_capabilities(claims: str) -> bool:
-    """Whether claims name nothing but xms_cc: a client says it is capable, answering no challenge."""
+def _claims(values: dict[str, str]) -> Json:
+    """What a request wants an access token to prove, with what its sender is capable of (xms_cc)."""
     try:
-        wanted = json.loads(claims).get("access_token", {})
-    except (ValueError, AttributeError):
+        wanted = json.loads(values.get("claims") or "{}").get("access_token") or {}
+        return dict(wanted)
+    except (ValueError, TypeError, AttributeError):
+        raise EntraError("9002313") from None
+
+
+def _readable(values: dict[str, str]) -> bool:
+    with suppress(EntraError):
+        _claims(values)
         return True
-    return set(wanted) <= {"xms_cc"}
+    return False
+
+
+def _capabilities(claims: Json) -> set[str]:
+    told = claims.get("xms_cc")
+    named = told.get("values", ()) if isinstance(told, dict) else ()
+    return {str(each).lower() for each in named}
 
 
 def _back(values: dict[str, str], **answer: str) -> flask.typing.ResponseReturnValue:

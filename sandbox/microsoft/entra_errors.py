@@ -116,6 +116,7 @@ NUMBERS: dict[str, tuple[str, str, str]] = {
     "700016": ("unauthorized_client", "The application was not found in the directory.", ""),
     "900144": ("invalid_request", "The request body misses a required parameter.", ""),
     "90002": ("invalid_request", "The tenant was not found.", ""),
+    "9002313": ("invalid_request", "Request is malformed or invalid.", ""),
     "70003": ("unsupported_grant_type", "The app requested an unsupported grant type.", ""),
     "70011": (
         "invalid_scope",

@@ -163,7 +163,8 @@ class Graph:
     def _challenge(self, access: Access) -> None:
         mailbox = self.service.mailbox(access.grant.address)
         wanted = mailbox is not None and mailbox.switches.on("graph.claims_challenge")
-        if (access.capable and access.grant.revoked) or (wanted and not access.with_claims):
+        due = access.grant.revoked or (wanted and not access.with_claims)
+        if access.capable and due:  # who cannot answer a challenge is let be until the token ends
             more = f'{_CHALLENGE}, error="insufficient_claims", claims="{_CLAIMS}"'
             text = "Continuous access evaluation resulted in challenge with result: InteractionRequired."
             raise GraphError(401, "InvalidAuthenticationToken", text, {"WWW-Authenticate": more})

@@ -299,13 +299,29 @@ def test_an_expired_access_token_is_renewed_without_notice(rig):
 
 
 def test_a_claims_challenge_is_met_with_a_token_that_proves_the_claims(rig):
-    cursor = rig.client.baseline()
+    cursor = ours(rig)
     switch(rig, "graph.claims_challenge", True)
+    before = rig.sandbox.get("/control/counts").get("entra.token", 0)
     assert drain(rig, cursor)
+    assert rig.sandbox.get("/control/counts")["entra.token"] == before + 1
+
+
+def test_a_sign_in_that_was_ended_is_known_at_once_though_its_token_would_live_for_a_day(rig):
+    cursor = ours(rig)
+    rig.control("microsoft/revoke-sessions")
+    with pytest.raises(Reconnect) as caught:
+        drain(rig, cursor)
+    assert caught.value.cause == "revoked"
+
+
+def ours(rig):
+    """A cursor, asked for with a token that we got ourselves and not by the control API."""
+    rig.control("expire-tokens")
+    return rig.client.baseline()
 
 
 def test_a_claims_challenge_that_needs_a_person_says_what_to_prove(rig):
-    cursor = rig.client.baseline()
+    cursor = ours(rig)
     switch(rig, "graph.claims_challenge", True)
     switch(rig, "entra.second_factor", True)
     with pytest.raises(Reconnect) as caught:

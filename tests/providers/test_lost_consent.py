@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -302,10 +303,21 @@ def test_a_server_that_cannot_speak_tls_is_never_a_lost_consent(loop_ends, provi
 def test_claims_come_back_in_the_next_sign_in():
     from tests.providers.oauth_answers import BACK, SETTINGS
 
-    claims = json.dumps({"access_token": {"capolids": {"essential": True}}})
-    url = oauth.begin("graph", SETTINGS, BACK, "ana@acme.test", claims).url
-    assert "claims=%7B%22access_token%22" in url
-    assert "claims" not in oauth.begin("graph", SETTINGS, BACK, "ana@acme.test").url
+    able = {"xms_cc": {"values": ["cp1"]}}
+    proof = {"capolids": {"essential": True}}
+    wanted = {"access_token": proof, "id_token": {"auth_time": None}}
+    assert claims_in(oauth.begin("graph", SETTINGS, BACK, "", json.dumps(wanted))) == {
+        "access_token": proof | able,
+        "id_token": {"auth_time": None},
+    }
+    for nonsense in ("", "[1]", "{", '{"access_token":7}', '{"a":' + "[" * 1990, "x" * 3000):
+        url = oauth.begin("graph", SETTINGS, BACK, "", nonsense)
+        assert claims_in(url) == {"access_token": able}
+    assert "claims" not in oauth.begin("gmail", SETTINGS, BACK, "ana@acme.test").url
+
+
+def claims_in(flow: oauth.Flow) -> object:
+    return json.loads(parse_qs(urlsplit(flow.url).query)["claims"][0])
 
 
 # -- what people and administrators do

@@ -190,6 +190,13 @@ def test_mfa_and_conditional_access_carry_claims(sandbox: Sandbox) -> None:
     assert "claims" in refresh(sandbox, old).json()
 
 
+@pytest.mark.parametrize("claims", ["{", "7", '{"access_token":7}'])
+def test_claims_that_are_no_json_object_are_refused(sandbox: Sandbox, claims: str) -> None:
+    old = signed_in(sandbox)["refresh_token"]
+    answer = refresh(sandbox, old, claims=claims)
+    assert (answer.status_code, answer.json()["error_codes"]) == (400, [9002313])
+
+
 def test_taking_consent_away_ends_refreshing(sandbox: Sandbox) -> None:
     found = signed_in(sandbox)
     sandbox.post("/control/consent", address=BEN)

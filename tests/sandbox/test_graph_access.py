@@ -1,5 +1,6 @@
 """Who may ask the pretend Graph, and how often."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,12 +20,15 @@ def test_no_token_a_wrong_one_and_an_expired_one_are_401(sandbox: Sandbox) -> No
 
 
 def test_a_claims_challenge_can_be_switched_on(sandbox: Sandbox) -> None:
-    ben = Client(sandbox)
+    able = json.dumps({"access_token": {"xms_cc": {"values": ["CP1"]}}})
+    given = sandbox.post("/control/microsoft/token", address=BEN, claims=able)
+    ben = Client(sandbox, token=given["access_token"])
     ben.switch("graph.claims_challenge", value=True)
     answer = ben.call("GET", "/me")
     assert answer.status_code == 401
     assert 'error="insufficient_claims"' in answer.headers["WWW-Authenticate"]
     assert 'claims="' in answer.headers["WWW-Authenticate"]
+    assert Client(sandbox).call("GET", "/me").status_code == 200, "it could not answer one"
 
 
 @pytest.mark.parametrize(

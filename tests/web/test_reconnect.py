@@ -83,11 +83,11 @@ def test_claims_that_entra_wants_proven_come_back_with_the_next_sign_in(boxes, m
     client.sign_in(BEN)
     stop(boxes, BEN, causes.MFA)
     with boxes.database.begin() as conn:
-        connecting.must_prove(conn, boxes.account, boxes.boxes[BEN].id, '{"access_token":{}}')
+        connecting.must_prove(conn, boxes.account, boxes.boxes[BEN].id, '{"access_token":{"x":1}}')
     answer = client.get("/mailboxes/2/reconnect/start")
-    assert "claims=%7B%22access_token%22%3A%7B%7D%7D" in answer.location
+    assert "claims=%7B%22access_token%22%3A%7B%22x%22%3A1%2C" in answer.location
     boxes.connect(BEN, "graph", timedelta(seconds=1))
-    assert "claims=" not in client.get("/mailboxes/2/reconnect/start").location
+    assert "%22x%22" not in client.get("/mailboxes/2/reconnect/start").location
 
 
 # -- the gap
