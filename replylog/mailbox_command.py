@@ -46,7 +46,14 @@ def mailbox() -> None:
     type=click.Choice(["personal", "team", "logging"]),
     help="A user's own mailbox (default), a team's, or the account's logging address.",
 )
-def mailbox_add(address: str, provider: str, owner: str, token_file: str, kind: str | None) -> None:
+@click.option(
+    "--anyway",
+    is_flag=True,
+    help="Also where the domain's mail servers are another provider's: mail is handed on.",
+)
+def mailbox_add(
+    address: str, provider: str, owner: str, token_file: str, kind: str | None, anyway: bool
+) -> None:
     """Connect a mailbox by a refresh token that was made for this installation's client."""
     if provider == "imap":
         raise click.ClickException(NOT_YET)
@@ -60,25 +67,23 @@ def mailbox_add(address: str, provider: str, owner: str, token_file: str, kind: 
         person = _person(database, owner)
         token = _token(token_file)
         try:
-            what = (provider, wanted, kind)
+            what = (provider, wanted, kind, anyway)
             mailbox_id = _connected(database, settings, what, person, token)
         except _provider_error() as error:
             _refuse(error)
     wake(settings, mailbox_id)
     click.echo(f"Connected {wanted} for {person.address}.")
-    _warn_of_host(wanted, provider, settings)
 
 
-def _warn_of_host(address: str, provider: str, settings: Settings) -> None:
-    """An operator may know better than DNS, where mail is handed on from one provider to the other."""
+def _wrong_provider(address: str, host: str) -> click.ClickException:
+    """An operator may know better than DNS, and say so."""
     from crm.history import PROVIDER_NAMES
-    from providers import hosts
 
-    host = hosts.host_of(address, settings).value
-    if host in PROVIDER_NAMES and host != provider:
-        domain = address.rpartition("@")[2]
-        text = f"Warning: the mail servers of {domain} are those of {PROVIDER_NAMES[host]}"
-        click.echo(f"{text}. Replies may never arrive in this mailbox.", err=True)
+    text = f"the mail servers of {address.rpartition('@')[2]} are those of {PROVIDER_NAMES[host]}"
+    return click.ClickException(
+        f"{text}, so replies would never arrive in this mailbox. Connect it with --provider {host}; "
+        "where mail is handed on from there, add --anyway"
+    )
 
 
 def _person(database: "Database", address: str) -> "User":
@@ -113,7 +118,7 @@ def _token(file: str) -> str:
 def _connected(
     database: "Database",
     settings: Settings,
-    what: tuple[str, str, str | None],
+    what: tuple[str, str, str | None, bool],
     person: "User",
     token: str,
 ) -> int:
@@ -122,20 +127,26 @@ def _connected(
     from dataclasses import replace
 
     from crm.model import MailboxKind
-    from crm.store import mailboxes
+    from crm.store import mailboxes, moving
     from infra.secrets import Secrets
     from providers import oauth
-    from web.connecting import new_mailbox
+    from web.connecting import hosted_elsewhere, new_mailbox
 
-    provider, address, kind = what
+    provider, address, kind, anyway = what
     known = _free(database, address, person)
+    elsewhere = hosted_elsewhere(provider, address, known, settings)
+    if elsewhere and not anyway:
+        raise _wrong_provider(address, elsewhere)
     grant = _named(oauth.adopt(provider, settings, token), address, known, provider)
     kept = known.kind if known else MailboxKind.PERSONAL
     new = new_mailbox(provider, grant, person.id, settings)
     new = replace(new, kind=MailboxKind(kind) if kind else kept)
     with database.begin() as conn:
-        secrets = Secrets(settings.key_texts)
-        return mailboxes.connect(conn, person.account_id, new, secrets, datetime.now(UTC))
+        secrets, now = Secrets(settings.key_texts), datetime.now(UTC)
+        made = mailboxes.connect(conn, person.account_id, new, secrets, now)
+        if elsewhere:
+            moving.stays(conn, person.account_id, made, now)
+    return made
 
 
 def _free(database: "Database", address: str, person: "User") -> "Mailbox | None":

@@ -13,6 +13,7 @@ from flask import abort, flash, redirect, render_template, request, session, url
 from werkzeug.wrappers import Response
 
 from crm.addresses import normalise
+from crm.history import PROVIDER_NAMES
 from crm.model import MailboxKind, MailboxStatus
 from crm.store import limits, mailboxes, moving
 from crm.store.mailboxes import Mailbox, NewMailbox
@@ -21,12 +22,12 @@ from infra.secrets import WrongKey
 from providers import causes, hosts, oauth
 from providers.client import Operator, ProviderError, Reconnect, Retry
 from providers.oauth import Flow, Grant
-from web.connecting import new_mailbox
+from web.connecting import hosted_elsewhere, new_mailbox
 from web.parts import parts
 from web.people import admin_only, me
 from web.refusals import STATUS, refusal
 
-NAMES = {"gmail": "Google", "graph": "Microsoft 365"}
+NAMES = PROVIDER_NAMES
 CALLBACKS = {"google": "gmail", "microsoft": "graph"}
 PATHS = {provider: path for path, provider in CALLBACKS.items()}
 FLOW_MINUTES = 15
@@ -256,7 +257,7 @@ def _connected(begun: Begun, grant: Grant) -> Answer:
     kind = begun.kind if chosen or known is None else known.kind
     if known is not None and known.provider == begun.provider and limits.holds(known, now):
         return refusal("busy", begun.provider, begun.typed, begun.mailbox_id)
-    right = _hosted_elsewhere(begun.provider, address, known)
+    right = hosted_elsewhere(begun.provider, address, known, parts().settings)
     if right and not _is_sure(begun.provider, address):
         return _wrong_provider(begun, address, right, kind)
     here = parts()
@@ -274,15 +275,6 @@ def _connected(begun: Begun, grant: Grant) -> Answer:
 def _is_new(known: Mailbox, grant: Grant) -> bool:
     """Whether another account has the address now: it was deleted and made anew, or given on."""
     return bool(known.subject and grant.subject) and known.subject != grant.subject
-
-
-def _hosted_elsewhere(provider: str, address: str, known: Mailbox | None) -> str:
-    """The provider that DNS names for `address` where it is not this one, else "". A mailbox that
-    is connected again where it was is let be: whether it has moved is not for one answer to say."""
-    if known is not None and known.provider == provider and not known.moved_to:
-        return ""
-    host = hosts.host_of(address, parts().settings).value
-    return host if host in NAMES and host != provider else ""
 
 
 def anyway(provider_path: str) -> Answer:

@@ -2,15 +2,25 @@
 
 from typing import TYPE_CHECKING
 
+from crm.history import PROVIDER_NAMES
 from crm.model import MailboxKind
-from crm.store.mailboxes import NewMailbox
+from crm.store.mailboxes import Mailbox, NewMailbox
 from infra.settings import Settings
-from providers import registry
+from providers import hosts, registry
 from providers.held import HeldToken
 from providers.oauth import Grant
 
 if TYPE_CHECKING:
     from web.parts import OpenClient
+
+
+def hosted_elsewhere(provider: str, address: str, known: Mailbox | None, settings: Settings) -> str:
+    """The provider that DNS names for `address` where it is not this one, else "". A mailbox that
+    is connected again where it was is let be: whether it has moved is not for one answer to say."""
+    if known is not None and known.provider == provider and not known.moved_to:
+        return ""
+    host = hosts.host_of(address, settings).value
+    return host if host in PROVIDER_NAMES and host != provider else ""
 
 
 def new_mailbox(

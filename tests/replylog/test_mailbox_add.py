@@ -1,7 +1,8 @@
 """`replylog mailbox add`: a refresh token becomes a connected mailbox, at the sandbox."""
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from crm.database import Database
 from crm.model import MailboxStatus
-from crm.store import accounts, mailboxes
+from crm.store import accounts, mailboxes, moving
 from crm.store.accounts import NewUser
 from infra.secrets import Secrets, new_key
 from replylog.cli import main
@@ -36,13 +37,18 @@ class Desk:
             }
 
     def add(
-        self, token: str, address: str = ANA, provider: str = "gmail", user: str = ANA
+        self,
+        token: str,
+        address: str = ANA,
+        provider: str = "gmail",
+        user: str = ANA,
+        more: Sequence[str] = (),
     ) -> Result:
         file = self.folder / "token"
         file.write_text(f"{token}\n")
         file.chmod(0o600)
         return self.run("mailbox", "add", address, "--provider", provider,
-                        "--user", user, "--token-file", str(file))  # fmt: skip
+                        "--user", user, "--token-file", str(file), *more)  # fmt: skip
 
     def run(self, *arguments: str, given: str = "") -> Result:
         return CliRunner().invoke(main, list(arguments), input=given)
@@ -205,9 +211,29 @@ def test_a_disconnected_mailbox_has_no_lag_and_is_not_woken(desk: Desk, sandbox)
     assert desk.run("mailbox", "sync", ANA).exit_code == 1
 
 
-def test_a_mailbox_whose_mail_goes_elsewhere_is_connected_with_a_warning(desk: Desk, sandbox):
+def test_a_mailbox_whose_mail_goes_elsewhere_is_refused_with_the_right_provider_named(
+    desk: Desk, sandbox
+):
     sandbox.post("/control/mx", domain="acme.test", provider="microsoft")
     told = desk.add(google(sandbox))
 
+    assert (told.exit_code, desk.stored) == (1, [])
+    assert "the mail servers of acme.test are those of Microsoft 365" in told.stderr
+    assert "--provider graph" in told.stderr
+
+
+def test_who_knows_better_than_dns_connects_it_anyway_and_is_not_asked_again(desk: Desk, sandbox):
+    sandbox.post("/control/mx", domain="acme.test", provider="microsoft")
+    told = desk.add(google(sandbox), more=["--anyway"])
+
     assert told.exit_code == 0, told.output
-    assert "Warning: the mail servers of acme.test are those of Microsoft 365." in told.stderr
+    with desk.database.begin() as conn:
+        for hours in range(0, 48, 2):
+            when = datetime.now(UTC) + timedelta(hours=hours)
+            assert moving.answered(conn, desk.account, "acme.test", "graph", when) == []
+
+
+def test_a_dns_that_does_not_answer_is_no_reason_to_refuse(desk: Desk, sandbox):
+    sandbox.post("/control/switches", **{"dns.mode": "servfail"})
+
+    assert desk.add(google(sandbox)).exit_code == 0
