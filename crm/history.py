@@ -14,7 +14,7 @@ class What(StrEnum):
     """The kinds of happenings, each with its sentence in `_SENTENCES`."""
 
     CONNECTED = "connected"
-    RECONNECTED = "reconnected"  # gap_seconds, new_account
+    RECONNECTED = "reconnected"  # gap_seconds, new_account; at another provider see `old_place`
     DISCONNECTED = "disconnected"
     STOPPED = "stopped"  # cause
     GAP_READ = "gap-read"  # found, logged
@@ -63,7 +63,23 @@ def _reconnected(facts: Facts) -> str:
     gap = facts.get("gap_seconds")
     away = f" after {span(gap)}" if gap else ""
     anew = " The account at this address is a new one." if facts.get("new_account") else ""
-    return f"The mailbox was connected again{away}.{anew}"
+    there = f", with {_at(facts)}" if facts.get("left") else ""
+    return f"The mailbox was connected again{away}{there}.{anew} {old_place(facts)}".strip()
+
+
+def old_place(facts: Facts) -> str:
+    """What is not seen since a mailbox was connected with another provider: what arrives at the one
+    that it `left` later than it was `read_to`, and how much was `unread`. Else ""."""
+    if not facts.get("left"):
+        return ""
+    place = PROVIDER_NAMES.get(facts["left"], "the provider before")
+    read_to = facts["read_to"][:16].replace("T", " ")
+    upto = f"was read up to {read_to} UTC" if read_to else "was never read"
+    told = f"At {place} it {upto}; what arrives there later is not seen."
+    number = facts["unread"]
+    were = "was" if number == 1 else "were"
+    rest = f" {counted(number, 'message')} that waited there {were} never read." if number else ""
+    return told + rest
 
 
 def _stopped(facts: Facts) -> str:

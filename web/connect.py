@@ -206,11 +206,19 @@ def _begin(
         flow = oauth.begin(provider, parts().settings, _redirect_uri(provider), address, claims)
     except Operator as error:
         return refusal(error.cause, provider, address, mailbox_id)
+    _read_old_place(provider, address)
     flows = session.get("flows", {})
     newest = dict(list(flows.items())[-(MOST_FLOWS - 1) :])
     held = [flow.verifier, provider, address, mailbox_id, me().id, kind.value, _minute()]
     session["flows"] = newest | {flow.state: _sealed(held)}
     return redirect(flow.url)
+
+
+def _read_old_place(provider: str, address: str) -> None:
+    """While the person signs in elsewhere, the mailbox is read where it was, for the last time."""
+    known = _known(address)
+    if known and me().owns(known) and known.provider != provider:
+        parts().ring(known.id)
 
 
 def _recall(state: str) -> Begun | None:

@@ -3,7 +3,8 @@
 from flask import render_template, request
 
 from crm.addresses import normalise
-from crm.store import mailboxes
+from crm.history import What, old_place
+from crm.store import history, mailboxes
 from crm.store import settings as account_settings
 from web import gaps
 from web.connect import NAMES, owned_mailbox
@@ -17,6 +18,7 @@ def page(mailbox_id: int) -> str:
         folders = mailboxes.folders(conn, mailbox.account_id, mailbox.id)
         settings = account_settings.settings_of(conn, mailbox.account_id)
         found = gaps.after_connecting(conn, mailbox)
+        again = history.facts_of(conn, mailbox.account_id, mailbox.id, What.RECONNECTED)
     return render_template(
         "connected.html",
         mailbox=mailbox,
@@ -25,6 +27,7 @@ def page(mailbox_id: int) -> str:
         settings=settings,
         typed=normalise(request.args.get("typed", "")),
         anew="anew" in request.args,
+        old_place=old_place(again[-1]) if again else "",
         gaps=found,
         version=gaps.version(found),
     )

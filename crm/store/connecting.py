@@ -58,8 +58,9 @@ def connect(
     Gives the mailbox's id."""
     values = _row(account_id, new, secrets, now)
     before = _before(conn, account_id, values["address"])
+    left: dict[str, object] = {}
     if before is not None and before.provider != new.provider:
-        _leave_other_provider(conn, account_id, before.id, now)
+        left = _leave_other_provider(conn, account_id, before) | {"provider": new.provider}
     statement = sql.insert(conn, Table).values(values)
     again: sql.Row = {name: statement.excluded[name] for name in values.keys() - _KEPT}
     again["tokens_version"] = Table.tokens_version + 1
@@ -86,7 +87,7 @@ def connect(
     else:
         anew = bool(new.subject and before.subject and new.subject != before.subject)
         facts = {"gap_seconds": int(away.total_seconds()), "new_account": anew}
-        history.note(conn, account_id, mailbox_id, What.RECONNECTED, now, **facts)
+        history.note(conn, account_id, mailbox_id, What.RECONNECTED, now, **facts, **left)
     _doubt_watches(conn, account_id, mailbox_id, now)
     if new.folders:
         set_folders(conn, account_id, mailbox_id, new.folders)
@@ -232,27 +233,32 @@ def reword(conn: Connection, account_id: int, mailbox_id: int, was: str, cause: 
     )
 
 
-def _before(conn: Connection, account_id: int, address: str) -> Row[int, str, str] | None:
+def _before(
+    conn: Connection, account_id: int, address: str
+) -> Row[int, str, str, datetime | None] | None:
     """The mailbox at this address, where there is one already."""
-    query = select(Table.id, Table.provider, Table.subject)
+    query = select(Table.id, Table.provider, Table.subject, Table.settled_at)
     return conn.execute(
         query.where(Table.account_id == account_id, Table.address == address)
     ).first()
 
 
 def _leave_other_provider(
-    conn: Connection, account_id: int, mailbox_id: int, now: datetime
-) -> None:
+    conn: Connection, account_id: int, before: Row[int, str, str, datetime | None]
+) -> dict[str, object]:
     """What belongs to the provider that the mailbox had goes: its folders and watches, and messages
-    that wait by ids that mean nothing elsewhere. From when DNS may have named the new one, it does
-    not count as connected: what came there is a gap like any other."""
+    that wait by ids that mean nothing elsewhere. From when mail may have gone to the new one, it does
+    not count as connected: what came there is a gap like any other. Gives what its history tells:
+    what arrives at the old one later than it was read there is seen by nobody."""
+    mailbox_id: int = before.id
     set_folders(conn, account_id, mailbox_id, ())
     conn.execute(
         delete(Watch).where(Watch.account_id == account_id, Watch.mailbox_id == mailbox_id)
     )
-    left_at = moving.left_at(conn, account_id, mailbox_id) or now
-    _close_period(conn, account_id, mailbox_id, left_at)
-    moving.leave(conn, account_id, mailbox_id)
+    _close_period(conn, account_id, mailbox_id, moving.left_at(conn, account_id, mailbox_id))
+    unread = moving.leave(conn, account_id, mailbox_id)
+    read_to = before.settled_at.isoformat() if before.settled_at else ""
+    return {"left": before.provider, "read_to": read_to, "unread": unread}
 
 
 def _same_place(new: NewMailbox) -> ColumnElement[bool]:
@@ -293,13 +299,13 @@ def _open_period(conn: Connection, account_id: int, mailbox_id: int, now: dateti
 
 
 def _close_period(conn: Connection, account_id: int, mailbox_id: int, until: datetime) -> None:
-    """End the open period then, or at once where it began later."""
+    """End the last period then, unless it has ended before; at once where it began later."""
     table = ConnectedPeriod
     when = literal(until, UtcDateTime())
+    mine = table.account_id == account_id, table.mailbox_id == mailbox_id
+    last = select(table.id).where(*mine).order_by(table.since.desc()).limit(1).scalar_subquery()
     conn.execute(
         update(table)
-        .where(
-            table.account_id == account_id, table.mailbox_id == mailbox_id, table.until.is_(None)
-        )
+        .where(*mine, table.id == last, or_(table.until.is_(None), table.until > when))
         .values(until=case((table.since > when, table.since), else_=when))
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -153,22 +153,33 @@ def stays(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> 
     return True
 
 
-def left_at(conn: Connection, account_id: int, mailbox_id: int) -> datetime | None:
-    """When DNS named the mailbox's own provider last: what came later may be at another one. None
-    where DNS was never asked, or never named it."""
-    return conn.scalar(
+def left_at(conn: Connection, account_id: int, mailbox_id: int) -> datetime:
+    """Since when mail may have come to another provider: since DNS named the mailbox's own last;
+    where it never did (a mail filter may stand in front), since mail last arrived there, if any."""
+    named = conn.scalar(
         select(HostCheck.own_at).where(
             HostCheck.account_id == account_id, HostCheck.mailbox_id == mailbox_id
         )
     )
+    if named is not None:
+        return named
+    mine = Mailbox.account_id == account_id, Mailbox.id == mailbox_id
+    arrived = conn.scalar(
+        select(func.max(JournalRow.received_at)).where(
+            JournalRow.account_id == account_id,
+            JournalRow.mailbox_id == mailbox_id,
+            JournalRow.sender != select(Mailbox.address).where(*mine).scalar_subquery(),
+        )
+    )
+    return arrived or datetime.fromtimestamp(0, UTC)
 
 
-def leave(conn: Connection, account_id: int, mailbox_id: int) -> None:
+def leave(conn: Connection, account_id: int, mailbox_id: int) -> int:
     """The mailbox gets another provider: ids of messages mean nothing there. What waited to be read
-    waits no more, and what DNS said is forgotten."""
+    waits no more, and what DNS said is forgotten. How many messages were never read."""
     theirs = (PendingMessage.account_id == account_id) & (PendingMessage.mailbox_id == mailbox_id)
     conn.execute(delete(PendingMessage).where(theirs))
-    conn.execute(
+    unread = conn.execute(
         update(JournalRow)
         .where(
             JournalRow.account_id == account_id,
@@ -182,6 +193,7 @@ def leave(conn: Connection, account_id: int, mailbox_id: int) -> None:
             HostCheck.account_id == account_id, HostCheck.mailbox_id == mailbox_id
         )
     )
+    return unread.rowcount
 
 
 def moved(conn: Connection) -> int:

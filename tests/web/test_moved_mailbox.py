@@ -13,6 +13,7 @@ from tests.sandbox_process import Sandbox
 from tests.web.company import Company
 from tests.web.conftest import Client, MakeApp
 from tests.web.test_connect import at_sandbox
+from workers.queue import AWAKE
 
 ANA = "ana@acme.test"
 
@@ -124,15 +125,19 @@ def test_one_answer_of_dns_does_not_stop_a_reconnect_in_place(client, company, s
 
 
 def test_a_mailbox_that_moved_is_connected_with_its_new_provider_and_not_with_the_old(
-    client, moved, company, sandbox
+    client, moved, company, sandbox, redis
 ):
     sandbox.post("/control/mx", domain="acme.test", provider="microsoft")
     started = client.get(f"/connect/google?address={ANA}").location
     refused = client.get(consent(sandbox, started, ANA))
     assert (refused.status_code, "hosted by Microsoft 365" in refused.text) == (422, True)
     sandbox.post("/control/people", address=ANA, name="Ana", provider="microsoft")
+    redis.delete(AWAKE)
     started = client.get(f"/mailboxes/{moved.id}/reconnect/start").location
-    assert client.get(consent(sandbox, started, ANA)).status_code == 302
+    assert redis.zrange(AWAKE, 0, -1) == [str(moved.id).encode()], "to be read once more"
+    done = client.get(consent(sandbox, started, ANA))
+    assert done.status_code == 302
+    assert "At Google it was read up to" in text(client.get(done.location))
     box = next(each for each in stored(company) if each.address == ANA)
     assert (box.id, box.provider, box.reason) == (moved.id, "graph", "")
     assert box.status is MailboxStatus.CONNECTED

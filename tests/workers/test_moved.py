@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from crm.history import What
+from crm.history import What, sentence
 from crm.model import MailboxStatus, Period, Tokens
 from crm.store import again, contacts, enrolments, history, mailboxes, moving, never_log
 from crm.store.mailboxes import NewMailbox
@@ -73,6 +73,12 @@ class Domain:
         with self.office.database.read() as conn:
             found = history.listing(conn, self.office.account_id, self.ana, 50)
         return [each.what for each in found.items if each.what.startswith("move")][::-1]
+
+    def told(self, what: What) -> str:
+        """The newest sentence of this kind."""
+        with self.office.database.read() as conn:
+            facts = history.facts_of(conn, self.office.account_id, self.ana, what)
+        return sentence(what, facts[-1])
 
     def events(self) -> list[dict[str, Any]]:
         account = self.office.account_id
@@ -321,8 +327,13 @@ def test_what_waited_at_the_old_provider_is_not_asked_of_the_new_one(move: Movin
     office.boxes[move.ana].refuse(Gone(), 9, "message")
     office.sync(move.ana)
     assert office.pending() != []
+    read_to = f"{move.domain.row.settled_at:%Y-%m-%d %H:%M} UTC"
     move.reconnect()
     assert office.pending() == []
+    assert move.domain.told(What.RECONNECTED).endswith(
+        f", with Microsoft 365. At Google it was read up to {read_to}; what arrives there later is "
+        "not seen. 1 message that waited there was never read."
+    )
     office.boxes[move.ana].calls.clear()
     office.contact("zoe@stranger.test")
     with office.database.begin() as conn:
@@ -339,6 +350,38 @@ def test_the_time_since_dns_named_the_old_provider_last_is_a_gap(move: Moving):
     assert move.left - timedelta(days=1) < first.until <= move.left
     assert second.since > move.left
     assert second.until is None
+
+
+@pytest.mark.parametrize("mail", [True, False], ids=["its last mail", "its connection"])
+def test_where_dns_never_named_the_old_provider_the_gap_begins_with(domain: Domain, mail: bool):
+    office, began = domain.office, domain.office.clock
+    domain.mx(host="mx1.filter.test")
+    domain.pass_(30)
+    if mail:
+        began = office.clock
+        office.deliver(domain.ana, MARIA, "Offer", "1@globex.test")
+        office.settle(steps=3)
+        domain.pass_(20)
+        sent = office.send(domain.ana, MARIA, "Re: Offer", "2@acme.test")
+        office.settle(steps=3)
+        assert office.journal(domain.ana)[sent]
+    domain.connect("graph")
+    first, second = domain.periods()
+    assert first.until == began.replace(microsecond=0)
+    assert second.since > began
+
+
+def test_a_mailbox_that_had_stopped_since_was_gone_since_dns_named_it_last(move: Moving):
+    office = move.office
+    office.boxes[move.ana].refuse(Reconnect("mailbox-unavailable"), 9)
+    office.sync(move.ana)
+    stopped = move.domain.periods()[0].until
+    office.clock += HOUR
+    move.domain.connect("graph")
+    first, second = move.domain.periods()
+    assert first.until is not None
+    assert stopped is not None
+    assert first.until <= move.left < stopped < second.since
 
 
 def test_the_old_folders_watches_and_cursor_are_gone(move: Moving):
