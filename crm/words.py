@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from crm.text import clean
 
@@ -74,13 +75,18 @@ def _plain(text: str) -> str:
     return "".join(each for each in decomposed if unicodedata.category(each) not in _DROPPED)
 
 
+@lru_cache(maxsize=4096)
+def _plain_character(character: str) -> str:
+    return _plain(character)
+
+
 def _with_places(text: str) -> tuple[str, list[int]]:
     """`text` as it is compared, and for each of its characters the place in `text`."""
     if text.isascii():
         return text.lower(), list(range(len(text)))
     plain, places = [], []
     for place, each in enumerate(text):
-        folded = _plain(each)
+        folded = _plain_character(each)
         plain.append(folded)
         places += [place] * len(folded)
     return "".join(plain), places

@@ -29,7 +29,7 @@ def launched() -> Iterator["Browser"]:
         pytest.skip(f"needs Chromium at {CHROMIUM}")
     from playwright.sync_api import expect, sync_playwright  # most tests need none of it
 
-    expect.set_options(timeout=20_000)  # milliseconds; a busy machine is no failure
+    expect.set_options(timeout=60_000)  # milliseconds; a busy machine is no failure
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield browser

@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 
-START_SECONDS = 30
+START_SECONDS = 120
 FAST = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -141,7 +141,7 @@ def start() -> tuple[Server, Callable[[], None]]:
     def stop() -> None:
         server.process.terminate()
         try:
-            server.process.wait(timeout=10)
+            server.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             server.process.kill()
             server.process.wait()

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ def start() -> tuple[Sandbox, "subprocess.Popen[str]"]:
         stop(process)
         raise RuntimeError(f"the sandbox did not start within {START_SECONDS} s")
     where = json.loads(line)
-    client = httpx.Client(base_url=where["url"], timeout=10, trust_env=False)
+    client = httpx.Client(base_url=where["url"], timeout=120, trust_env=False)
     return Sandbox(where["url"], where["dns"], client), process
 
 
 def stop(process: "subprocess.Popen[str]") -> None:
     process.terminate()
     try:
-        process.wait(timeout=5)
+        process.wait(timeout=20)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -1,23 +1,25 @@
 """Waiting for what another process or thread does."""
 
-import os
 import time
 from collections.abc import Callable
 
+LEAST = 60.0  # seconds
 
-def busy() -> float:
-    """How many times longer than on an idle machine things may take here and now; at least 1.
 
-    A limit in seconds is meant for an idle machine: multiply it by this.
+def patience(seconds: float) -> float:
+    """How long to wait for what a quiet machine does within `seconds`: only a failure waits so long.
+
+    A busy machine is no failure, and how busy it will be nobody knows beforehand.
     """
-    return max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
+    return max(LEAST, 10 * seconds)
 
 
-def within(seconds: float, true: Callable[[], object]) -> bool:
-    """Whether `true` becomes so in time, on a busy machine in more; it is asked every 20 ms."""
-    deadline = time.monotonic() + seconds * busy()
+def within(seconds: float, true: Callable[[], object], step: float = 0.02) -> bool:
+    """Whether `true` becomes so, as it does on a quiet machine within `seconds`, on a busy one later;
+    it is asked every `step` seconds."""
+    deadline = time.monotonic() + patience(seconds)
     while not true():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(step)
     return True

@@ -33,7 +33,8 @@ from tests.bench.rig import (
     percentile,
     ratio,
 )
-from tests.faults.office import ROOT, end, free_port, plain_environment, within
+from tests.faults.office import ROOT, end, plain_environment, within
+from tests.ports import free_port
 from tests.webhooks.conftest import AUDIENCE, SERVICE_ACCOUNT, Signer
 from workers.queue import AWAKE, QUEUE_NAME, Queue
 

@@ -2,7 +2,6 @@
 
 import base64
 import html
-import time
 
 import pytest
 from hypothesis import given
@@ -175,7 +174,6 @@ def test_no_damaged_mail_makes_it_raise(raw):
     "piece", ["<", "<a ", "&lt;", "> ", ">", "a: ", "a:\n", " \n", "1 ", "1\n2\n", "From: x ", "Zm9v",
               "=?utf-8?q?x?= ", "\t", "\n \n", "Message-ID <", "<td", "a-", "|> "]
 )  # fmt: skip
+@pytest.mark.timeout(60)  # a second, but where the time grows with the square
 def test_hostile_repetition_takes_bounded_time(piece):
-    start = time.process_time()
     read_pasted(piece * (LONGEST // len(piece)))
-    assert time.process_time() - start < 5

@@ -1,7 +1,5 @@
 """What a search looks for and through: words, capitals, accents, excerpts."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,8 +73,7 @@ def test_every_part_of_a_text_is_found_in_it(text, start, length):
 
 
 @pytest.mark.parametrize("text", ["\ufdfa" * 50_000, "a\u0301" * 50_000, "é " * 50_000])
+@pytest.mark.timeout(60)  # less than a second, but where the time grows with the square
 def test_hostile_text_takes_bounded_room_and_time(text):
-    before = time.process_time()
     assert len(words.searchable([text, text])) <= words.LONGEST
     words.excerpt(text, ("zz", "e"))
-    assert time.process_time() - before < 2

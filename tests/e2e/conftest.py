@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from infra.settings import PREFIX, Settings
-from replylog.installation import free_port, installation
+from replylog.installation import installation
 from replylog.pretend import Pretend, pretend
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
 def page(chromium: Browser) -> Iterator[Page]:
     """A visitor at desktop width who has not been here before."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(120_000)
     yield context.new_page()
     context.close()

@@ -24,7 +24,7 @@ def test_the_story_ends_as_it_must(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=550,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

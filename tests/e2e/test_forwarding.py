@@ -15,9 +15,10 @@ from crm.store.visibility import Viewer
 from infra.settings import Settings
 from replylog import demo, story
 from tests.e2e.conftest import Installed
+from tests.waiting import within
 
 FORWARDING = "forward@in.acme.test"
-SECONDS = 60
+SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,8 @@ class Account:
         return found
 
     def comes(self, sender: str, rule: str) -> bool:
-        """Whether the journal says `rule` of something from `sender` within a minute."""
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until:
-            if rule in self.rules().get(sender, []):
-                return True
-            time.sleep(0.3)
-        return False
+        """Whether the journal comes to say `rule` of something from `sender`."""
+        return within(SECONDS, lambda: rule in self.rules().get(sender, []), step=0.3)
 
 
 def on_timeline(account: Account, address: str) -> list[EmailRow]:

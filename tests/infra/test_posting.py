@@ -25,7 +25,7 @@ def receiver(answer=OK, drip=None):
         except OSError:
             return
         with line:
-            line.settimeout(5)
+            line.settimeout(60)
             data = b""
             while b"\r\n\r\n" not in data or not data.endswith(b"}"):
                 data += line.recv(65536)

@@ -140,7 +140,7 @@ def test_a_server_that_cannot_start_is_one_sentence(monkeypatch, tmp_path: Path)
 
 
 def test_it_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path):
-    code = f"from infra import redis_server; from pathlib import Path; import time\nredis_server.start(Path({str(tmp_path)!r}))\nprint('up', flush=True); time.sleep(60)"
+    code = f"from infra import redis_server; from pathlib import Path; import time\nredis_server.start(Path({str(tmp_path)!r}))\nprint('up', flush=True); time.sleep(600)"
     with subprocess.Popen(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

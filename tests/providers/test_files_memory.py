@@ -64,7 +64,7 @@ def messages(sandbox: Sandbox) -> dict[str, dict[str, str]]:
                 "from": "gina@globex.test", "to": list(PEOPLE.values()), "subject": name,
                 "text": "Two files.", "attachments": files,
             },
-            timeout=120,
+            timeout=240,
         )  # fmt: skip
         sent.raise_for_status()
         found[name] = sent.json()["ids"]

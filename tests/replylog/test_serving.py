@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from infra.redis_server import Server as RedisServer
-from replylog.installation import free_port
+from tests.ports import free_port
 from tests.waiting import within
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ SERVERS = {
 
 def answers(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
@@ -64,7 +64,7 @@ def test_a_push_without_a_token_is_refused_whatever_its_length_says(
     port = free_port()
     with (
         serving(server, port, redis_server, sqlite_url),
-        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", port), timeout=240) as connection,
     ):
         connection.sendall(
             b"POST /webhooks/graph HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

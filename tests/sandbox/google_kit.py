@@ -18,7 +18,7 @@ import httpx
 import jsonschema
 
 from tests.sandbox_process import Sandbox
-from tests.waiting import busy
+from tests.waiting import patience
 
 ANA = "ana@acme.test"
 MARIA = "maria@globex.test"
@@ -166,7 +166,7 @@ class Endpoint:
 
 def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
     """Wait until `true()`; raises AssertionError when it takes too long."""
-    end = time.monotonic() + seconds * busy()
+    end = time.monotonic() + patience(seconds)
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.005)

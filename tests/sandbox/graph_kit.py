@@ -18,7 +18,7 @@ import httpx
 import jsonschema
 
 from tests.sandbox_process import Sandbox
-from tests.waiting import busy
+from tests.waiting import patience
 
 BEN = "ben@acme365.test"
 SCOPES = [
@@ -178,7 +178,7 @@ def code_of(answer: httpx.Response) -> str:
 
 def until(test: Callable[[], Any], seconds: float = 5.0) -> Any:
     """Wait until `test` gives something true."""
-    end = time.monotonic() + seconds * busy()
+    end = time.monotonic() + patience(seconds)
     while time.monotonic() < end:
         found = test()
         if found:

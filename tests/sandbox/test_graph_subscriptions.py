@@ -147,16 +147,16 @@ def test_a_notification_names_the_message_and_no_folder(sandbox: Sandbox, hook: 
     assert ben.get(f"/me/messages/{key}")["subject"] == "Hello"
 
 
-def test_a_notification_leaves_within_milliseconds(sandbox: Sandbox, hook: Webhook) -> None:
+def test_a_notification_leaves_at_once(sandbox: Sandbox, hook: Webhook) -> None:
     ben = Client(sandbox)
     subscribe(ben, hook)
     waits: list[float] = []
-    while min(waits, default=1) > 0.1 and len(waits) < 50:  # a busy machine has quiet moments
+    while min(waits, default=1) > 0.3 and len(waits) < 50:  # a busy machine has quiet moments
         start = time.monotonic()
         ben.deliver()
         until(lambda: len(hook.items) > len(waits))
         waits.append(time.monotonic() - start)
-    assert min(waits) < 0.1
+    assert min(waits) < 0.3
 
 
 def test_rule_folders_and_sent_items_announce_for_themselves(

@@ -318,7 +318,7 @@ def test_a_timeline_follows_itself_up_without_disturbing_the_reader(
         story.ANA, "joe@initech.test", "A new offer", "Here it is", bcc="log@acme.test"
     )
     live_company.bring("ana@acme.test", new)
-    expect(at_desk.get_by_role("heading", name="A new offer")).to_be_visible(timeout=5000)
+    expect(at_desk.get_by_role("heading", name="A new offer")).to_be_visible()
     expect(at_desk.get_by_text("Shall we meet on 12 May?")).to_be_visible()
 
 
@@ -347,7 +347,7 @@ def test_what_is_open_in_the_journal_stays_open_when_mail_arrives(
     forward = at_desk.locator("details", has_text="Your company has no forwarding address").last
     forward.locator("summary").click()
     live_company.bring("ana@acme.test", live_company.mail("zoe@x.test", story.ANA, "Hi", "Hi"))
-    expect(at_desk.get_by_text("It is a new e-mail from zoe@x.test")).to_be_visible(timeout=5000)
+    expect(at_desk.get_by_text("It is a new e-mail from zoe@x.test")).to_be_visible()
     expect(forward.get_by_text("Your company has no forwarding address")).to_be_visible()
 
 
@@ -379,7 +379,7 @@ def test_the_done_page_tells_live_what_became_of_a_message(live_company, at_desk
     at_desk.goto(f"{site}/mailboxes/1/connected")
     expect(at_desk.get_by_text("Getting the mailbox ready")).to_be_visible()
     live_company.bring("ana@acme.test", live_company.mail("zoe@x.test", story.ANA, "Hi", "Hi"))
-    expect(at_desk.get_by_text("It is a new e-mail from zoe@x.test")).to_be_visible(timeout=5000)
+    expect(at_desk.get_by_text("It is a new e-mail from zoe@x.test")).to_be_visible()
 
 
 def test_times_are_told_in_the_readers_zone_on_hover(told, at_desk, site):

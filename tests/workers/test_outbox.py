@@ -16,6 +16,7 @@ from crm.store import endpoints
 from crm.tables import Email, OutboxEvent
 from crm.topics import TOPICS, State
 from infra.secrets import Secrets, new_key
+from tests.waiting import LEAST
 from tests.workers.outbox_desk import deliver, delivered, endpoint, of, pass_time, tell
 from tests.workers.receivers import Receiver
 from workers import outbox as work
@@ -161,7 +162,7 @@ def test_one_slow_endpoint_does_not_stop_the_others(office, receiver, running):
 
     def post(url, headers, body):
         if "slow" in url:
-            assert fast.wait(20)
+            assert fast.wait(LEAST)
         answer = receiver.post(url, headers, body)
         if "slow" not in url and len(receiver.got) == 10:
             slow.set()
@@ -175,7 +176,7 @@ def test_one_slow_endpoint_does_not_stop_the_others(office, receiver, running):
     office_post = Post(running, office.stopping)
     with ThreadPoolExecutor(2) as pool:
         office_post.round(pool)
-        assert slow.wait(20)
+        assert slow.wait(LEAST)
         assert {each.url for each in receiver.got} == {"https://fast.test/"}
         fast.set()
 

@@ -13,6 +13,7 @@ from crm.store import endpoints
 from infra import posting
 from replylog.pretend import Pretend
 from tests.faults.office import office as installation
+from tests.waiting import LEAST
 from tests.workers.outbox_desk import delivered, endpoint, tell
 from workers import outbox as work
 from workers.outbox import THREADS, Post
@@ -71,9 +72,9 @@ def test_an_event_reaches_a_program_that_verifies_it(office, program, monkeypatc
     thread.start()
     tell(office, n=1)
 
-    assert program.told.wait(20)
+    assert program.told.wait(LEAST)
     office.stopping.set()
-    thread.join(20)
+    thread.join(LEAST)
 
     assert not thread.is_alive()
     assert [each["data"] for each in program.got] == [{"n": 1}]
@@ -86,7 +87,7 @@ def test_slow_receivers_hold_the_outboxs_own_threads_and_no_other(office):
 
     def post(url, headers, body):
         held.append(threading.current_thread().name)
-        assert let_go.wait(20)
+        assert let_go.wait(LEAST)
         return posting.Answer(200)
 
     for number in range(THREADS + 1):
@@ -119,9 +120,9 @@ def test_an_outage_of_the_database_is_waited_out(office, program, monkeypatch):
     running = replace(office.runtime, post=partial(posting.post, anywhere=True))
     thread = threading.Thread(target=Post(running, office.stopping).keep)
     thread.start()
-    assert program.told.wait(20)
+    assert program.told.wait(LEAST)
     office.stopping.set()
-    thread.join(20)
+    thread.join(LEAST)
 
     assert fails == []
 
@@ -138,6 +139,6 @@ def test_a_worker_process_tells_a_program_of_mail_that_it_logged(company, progra
     company.wake(ana)
 
     with company.role("worker", "--burst") as process:
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=240) == 0
 
     assert sorted(each["type"] for each in program.got) == sorted(topics)

