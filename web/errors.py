@@ -1,10 +1,10 @@
 """Pages for what went wrong, in plain words."""
 
-from flask import Flask, Response, g, render_template
+from flask import Flask, Response, g, make_response, render_template
 from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
 from redis.exceptions import RedisError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from crm.database import OperationalError
 from infra.logs import get
@@ -12,6 +12,7 @@ from web.api import problems
 from workers.queue import QueueDown
 
 Page = tuple[str, int] | Response
+SMALLEST_ERROR = 400
 SERVER_ERROR = 500
 
 _WORDS = {
@@ -49,7 +50,7 @@ def page(status: int, title: str = "", text: str = "") -> Page:
     g.alone = status >= SERVER_ERROR  # who is signed in may be what cannot be found out
     words = _WORDS.get(status, _WORDS[500] if status >= SERVER_ERROR else _WORDS[400])
     if problems.is_api():
-        return problems.response(status, f"{title or words[0]}. {text or words[1]}")
+        return problems.of_status(status)
     body = render_template(
         "error.html", status=status, title=title or words[0], text=text or words[1]
     )
@@ -59,8 +60,13 @@ def page(status: int, title: str = "", text: str = "") -> Page:
 def _http(error: HTTPException) -> Page | HTTPException:
     code = error.code or 500
     if wrong := getattr(error, "data", {}).get("messages"):  # of fields, from webargs
-        return problems.response(code, "Some fields are wrong.", errors=wrong)
-    return error if code < 400 else page(code)
+        return problems.of_fields(code, wrong)
+    if code < SMALLEST_ERROR:
+        return error
+    answer = make_response(page(code))
+    if isinstance(error, MethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return answer
 
 
 def _stale_form(_: CSRFError) -> Page:
@@ -72,8 +78,10 @@ def _stale_form(_: CSRFError) -> Page:
     )
 
 
-def _too_many(_: RateLimitExceeded) -> Page:
-    return page(429)
+def _too_many(error: RateLimitExceeded) -> Page:
+    answer = make_response(page(429))
+    answer.headers["Retry-After"] = str(error.limit.limit.get_expiry())
+    return answer
 
 
 def _down(error: Exception) -> Page:

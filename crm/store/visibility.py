@@ -27,6 +27,10 @@ class NoTeam(Exception):
     """Whoever is in no team cannot restrict an e-mail to it."""
 
 
+class NoOwner(Exception):
+    """What nobody owns would be seen by nobody if it were restricted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Whoever is shown e-mails: a person, or with `sees_all` a program that was given that right.
@@ -112,6 +116,25 @@ def restrict(
         .values(visibility=to, owner_id=_owner_after(viewer, to))
     )
     return changed.rowcount
+
+
+def restrict_for_owner(conn: Connection, viewer: Viewer, email_id: int, to: Visibility) -> None:
+    """A program decides who may see an e-mail of somebody's that it may see itself. Raises
+    LookupError, NoOwner, NoTeam."""
+    held = (Email.account_id == viewer.account_id, Email.id == email_id)
+    query = (
+        select(Email.owner_id, User.team_id)
+        .outerjoin(User, and_(User.id == Email.owner_id, User.account_id == viewer.account_id))
+        .where(visible(viewer), *held)
+    )
+    found = conn.execute(query).first()
+    if found is None:
+        raise LookupError(email_id)
+    if to is not Visibility.EVERYONE and found.owner_id is None:
+        raise NoOwner
+    if to is Visibility.TEAM and found.team_id is None:
+        raise NoTeam
+    conn.execute(update(Email).where(*held).values(visibility=to))
 
 
 def _owner_after(viewer: Viewer, to: Visibility) -> Any:

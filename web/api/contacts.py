@@ -6,7 +6,6 @@ from typing import Any
 
 import marshmallow as ma
 from flask.views import MethodView
-from flask_smorest import Blueprint
 
 from crm.addresses import normalise
 from crm.database import Connection
@@ -17,11 +16,12 @@ from web.api import lists
 from web.api.keys import caller
 from web.api.lists import Window
 from web.api.problems import Problem
+from web.api.resources import Resource, row_id
 from web.parts import parts
 
 LONGEST_NAME = 200
 MOST_EMAILS = 100
-blueprint = Blueprint("api_contacts", __name__, url_prefix="/contacts", description=__doc__)
+blueprint = Resource("api_contacts", __name__, url_prefix="/contacts", description=__doc__)
 
 
 class ContactSchema(ma.Schema):
@@ -36,7 +36,7 @@ class NewContactSchema(ma.Schema):
     emails = ma.fields.List(
         ma.fields.String(), required=True, validate=ma.validate.Length(1, MOST_EMAILS)
     )
-    company_id = ma.fields.Integer(load_default=None, allow_none=True)
+    company_id = row_id(load_default=None, allow_none=True)
 
 
 class ChangedContactSchema(ma.Schema):
@@ -44,11 +44,11 @@ class ChangedContactSchema(ma.Schema):
 
     name = ma.fields.String(validate=ma.validate.Length(max=LONGEST_NAME))
     emails = ma.fields.List(ma.fields.String(), validate=ma.validate.Length(1, MOST_EMAILS))
-    company_id = ma.fields.Integer(allow_none=True)
+    company_id = row_id(allow_none=True)
 
 
 class MergeSchema(ma.Schema):
-    contact_id = ma.fields.Integer(
+    contact_id = row_id(
         required=True, metadata={"description": "the contact that ends; its id leads to this one"}
     )
 

@@ -5,18 +5,18 @@ from typing import Any
 import marshmallow as ma
 from flask import request
 from flask.views import MethodView
-from flask_smorest import Blueprint
 
 from crm.explainer import Explanation, explain_text
 from web.api import mailboxes
+from web.api.resources import Resource, row_id
 from web.parts import parts
 
 LARGEST = 2 * 1024 * 1024  # bytes: headers are some thousand
-blueprint = Blueprint("api_explain", __name__, url_prefix="/explain", description=__doc__)
+blueprint = Resource("api_explain", __name__, url_prefix="/explain", description=__doc__)
 
 
 class QuestionSchema(ma.Schema):
-    mailbox_id = ma.fields.Integer(required=True)
+    mailbox_id = row_id(required=True)
     headers = ma.fields.String(
         required=True, metadata={"description": "raw headers as received, or a whole message"}
     )

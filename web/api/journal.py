@@ -4,7 +4,6 @@ from typing import Any
 
 import marshmallow as ma
 from flask.views import MethodView
-from flask_smorest import Blueprint
 
 from crm.journal_lines import Line, lines
 from crm.model import VerdictKind
@@ -15,9 +14,10 @@ from crm.store.paging import Page
 from web.api import lists, mailboxes
 from web.api.keys import viewer
 from web.api.lists import Window
+from web.api.resources import Resource
 from web.parts import parts
 
-blueprint = Blueprint("api_journal", __name__, url_prefix="/mailboxes", description=__doc__)
+blueprint = Resource("api_journal", __name__, url_prefix="/mailboxes", description=__doc__)
 
 
 class Wanted(Window):

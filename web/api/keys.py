@@ -1,6 +1,6 @@
 """Who calls the API: the key in the request, and what it is good for."""
 
-from typing import cast
+from typing import NoReturn, cast
 
 from flask import g, request
 
@@ -8,10 +8,18 @@ from crm.model import Scope
 from crm.store import api_keys
 from crm.store.api_keys import KeyRow
 from crm.store.visibility import Viewer
+from web import signin
 from web.api.problems import Problem
 from web.parts import parts
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@signin.limiter.shared_limit(signin.PER_CALLER, scope="api keys")
+def _refuse() -> NoReturn:
+    """Counted by caller, and after more than a program needs answered 429. Right keys are not: they
+    cannot be guessed, and one program's old key must not shut out its neighbours."""
+    raise Problem(401, "No such key: it was removed, or mistyped.")
 
 
 def require(read: Scope, write: Scope) -> None:
@@ -25,7 +33,7 @@ def require(read: Scope, write: Scope) -> None:
     with here.database.read() as conn:
         found = api_keys.by_key(conn, key.strip())
     if found is None:
-        raise Problem(401, "No such key: it was removed, or mistyped.")
+        _refuse()
     needed = read if request.method in _READS else write
     if needed not in found.scopes:
         raise Problem(403, f"The key lacks the scope “{needed}”.", scope=needed.value)

@@ -4,7 +4,6 @@ from typing import Any
 
 import marshmallow as ma
 from flask.views import MethodView
-from flask_smorest import Blueprint
 
 from crm.store import mailboxes
 from crm.store.mailboxes import Mailbox
@@ -13,9 +12,10 @@ from providers import causes
 from web.api import lists
 from web.api.keys import caller
 from web.api.problems import Problem
+from web.api.resources import Resource
 from web.parts import parts
 
-blueprint = Blueprint("api_mailboxes", __name__, url_prefix="/mailboxes", description=__doc__)
+blueprint = Resource("api_mailboxes", __name__, url_prefix="/mailboxes", description=__doc__)
 
 
 class FollowedFolderSchema(ma.Schema):

@@ -1,5 +1,6 @@
 """Puts the API into the web application. The whole map of it is `RESOURCES`."""
 
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
@@ -39,6 +40,13 @@ class _Api(Api):  # type: ignore[misc] # ships no types
 
     def _register_error_handlers(self) -> None:
         """None: `web.errors` answers for the whole application."""
+
+    def _register_responses(self) -> None:
+        """Every error is a problem document."""
+        body = {"content": {problems.TYPE: {"schema": problems.ProblemSchema}}}
+        names = {status.name: status.phrase for status in HTTPStatus}
+        for name, words in (names | {"DEFAULT_ERROR": "Any error"}).items():
+            self.spec.components.response(name, {"description": words, **body}, lazy=True)
 
 
 def register(app: Flask) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import marshmallow as ma
 from flask.views import MethodView
-from flask_smorest import Blueprint
 
 from crm.never_log_input import NotAnEntry, read_entry
 from crm.store import accounts, never_log, never_log_effects
@@ -13,10 +12,11 @@ from crm.store.paging import Page
 from web.api import lists
 from web.api.keys import caller, viewer
 from web.api.problems import Problem
+from web.api.resources import Resource
 from web.parts import parts
 
 ACCOUNT, USER = "account", "user"
-blueprint = Blueprint("api_never_log", __name__, url_prefix="/never-log", description=__doc__)
+blueprint = Resource("api_never_log", __name__, url_prefix="/never-log", description=__doc__)
 
 
 class Whose(ma.Schema):

@@ -4,7 +4,6 @@ from typing import Any
 
 import marshmallow as ma
 from flask.views import MethodView
-from flask_smorest import Blueprint
 
 from crm.settings_input import OWN_DOMAINS, read_change, shown
 from crm.store import accounts, previews
@@ -15,9 +14,10 @@ from web import settings_forms
 from web.api import lists
 from web.api.keys import caller
 from web.api.problems import Problem
+from web.api.resources import Resource
 from web.parts import parts
 
-blueprint = Blueprint("api_settings", __name__, url_prefix="/settings", description=__doc__)
+blueprint = Resource("api_settings", __name__, url_prefix="/settings", description=__doc__)
 
 
 def _field(default: object) -> ma.fields.Field[Any]:
@@ -67,7 +67,8 @@ class Settings(MethodView):
         with parts().database.read() as conn:
             change = read_change(given, account_settings.settings_of(conn, account_id))
         if change.errors:
-            raise Problem(422, "Some settings are wrong.", errors=change.errors)
+            wrong = {name: [text] for name, text in change.errors.items()}
+            raise Problem(422, "Some settings are wrong.", errors=wrong)
         settings_forms.store(account_id, change.values)
         return _all(account_id)
 

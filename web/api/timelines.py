@@ -5,7 +5,6 @@ from typing import Any
 
 import marshmallow as ma
 from flask.views import MethodView
-from flask_smorest import Blueprint
 
 from crm import shapes
 from crm.store import companies, deals, timeline
@@ -16,9 +15,10 @@ from web.api import contacts, lists
 from web.api.keys import caller, viewer
 from web.api.lists import Window
 from web.api.problems import Problem
+from web.api.resources import Resource
 from web.parts import parts
 
-blueprint = Blueprint("api_timelines", __name__, url_prefix="", description=__doc__)
+blueprint = Resource("api_timelines", __name__, url_prefix="", description=__doc__)
 
 
 class EntrySchema(ma.Schema):

@@ -4,7 +4,6 @@ from typing import Any
 
 import marshmallow as ma
 from flask.views import MethodView
-from flask_smorest import Blueprint
 
 from crm.model import Scope
 from crm.store import deliveries, endpoints
@@ -18,9 +17,10 @@ from web.api import lists
 from web.api.keys import caller
 from web.api.lists import Window
 from web.api.problems import Problem
+from web.api.resources import Resource, row_id
 from web.parts import parts
 
-blueprint = Blueprint(
+blueprint = Resource(
     "api_webhook_endpoints", __name__, url_prefix="/webhook-endpoints", description=__doc__
 )
 _TOPICS = ma.fields.List(
@@ -88,7 +88,7 @@ class DeliveriesWindow(Window):
 class ReplaySchema(ma.Schema):
     """One of them; none: all that were given up."""
 
-    delivery_id = ma.fields.Integer()
+    delivery_id = row_id()
     since = ma.fields.AwareDateTime(
         metadata={"description": "every event on its topics since then, delivered or not"}
     )

@@ -48,10 +48,6 @@ def test_a_wrong_contact_is_explained_and_not_added(program, body, status, word)
     assert program.get("/contacts")["items"] == []
 
 
-def test_what_is_no_json_is_explained(program):
-    assert "status" in program.ask("POST", "/contacts", 422, data="{")
-
-
 def test_an_address_of_another_contact_names_that_contact(program, company):
     maria = company.contact("Maria", "maria@globex.test")
 
