@@ -7,11 +7,14 @@ import pytest
 
 from crm.rules import files
 from crm.rules.registry import RULES
+from crm.store.settings import PLAIN, SWITCHES
 from tests.crm import test_rules, test_rules_elsewhere
 
 ROOT = Path(__file__).parents[2]
 SPEC = ROOT.parent / "shared" / "spec" / "logging-rules.md"
 MANUAL = ROOT / "docs" / "rules.md"
+
+NEEDS_SPEC = pytest.mark.skipif(not SPEC.is_file(), reason="no ../shared/spec beside the project")
 
 IN_SENTENCES = {  # ids that the specification names outside of its tables
     "duplicate",
@@ -38,7 +41,14 @@ def test_ids_are_unique():
     assert len(set(IDS)) == len(IDS)
 
 
-@pytest.mark.skipif(not SPEC.is_file(), reason="no ../shared/spec beside the project")
+@NEEDS_SPEC
+def test_settings_have_the_names_of_the_specification():
+    named = set(re.findall(r"`([a-z]+_[a-z_]+)`", SPEC.read_text(encoding="utf-8")))
+    assert len(named) == 10
+    assert named <= {*SWITCHES, *PLAIN}
+
+
+@NEEDS_SPEC
 def test_the_code_has_the_ids_of_the_specification():
     text = SPEC.read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE))
