@@ -26,14 +26,15 @@ PLACES = {Place.FOLLOWED: "inbox", Place.JUNK: "junk", Place.TRASH: "trash", Pla
 
 
 def settings_for(sandbox: Sandbox, **more: Any) -> Settings:
-    """Settings that lead to the sandbox instead of Microsoft."""
+    """Settings that lead to the sandbox instead of Microsoft. Nobody listens at the public address:
+    an installation on this machine, at the usual port, must not answer in our stead."""
     return Settings(
         graph_api_url=f"{sandbox.url}/v1.0",
         entra_authority_url=sandbox.url,
         microsoft_client_id="sandbox-microsoft-client",
         microsoft_client_secret="sandbox-microsoft-secret",
         dns_server=sandbox.dns,
-        **more,
+        **{"public_url": "http://127.0.0.1:1"} | more,
     )
 
 
