@@ -155,6 +155,11 @@ class MailClient(Protocol):
         """The whole message (attachments as metadata). Raises Gone."""
         ...
 
+    def messages(self, refs: Sequence[Ref]) -> Sequence[Message | Exception]:
+        """Whole messages in few round trips, in the order of `refs`; in place of one that cannot be
+        read the error that `message` would raise."""
+        ...
+
     def attachment(self, ref: Ref, part: str) -> Generator[bytes]:
         """The bytes of an attachment that `message` listed, in pieces of at most `CHUNK`; never
         whole in memory. Raises Gone, with the first piece, where the message or the part is not

@@ -22,7 +22,7 @@ from crm.model import (
     Ref,
     WatchState,
 )
-from providers.client import CHUNK, Cursor, CursorExpired, Gone, Item, Page, ProviderError
+from providers.client import CHUNK, Cursor, CursorExpired, Gone, Item, Page
 
 WATCH_LIFE = timedelta(days=7)
 SCAN = Attachment("scan", "Scan In Progress", "text/html", 40, content=Content.SCANNED)
@@ -38,7 +38,7 @@ class Stored:
 
 @dataclass(slots=True)
 class Fault:
-    error: ProviderError
+    error: Exception
     times: int
     method: str  # "" for any
 
@@ -92,7 +92,7 @@ class MemoryMailbox:
             self.last += 1
             self.floor = self.last
 
-    def refuse(self, error: ProviderError, times: int = 1, method: str = "") -> None:
+    def refuse(self, error: Exception, times: int = 1, method: str = "") -> None:
         """The next `times` calls (of `method` only, where given) raise `error`."""
         with self.lock:
             self.faults.append(Fault(error, times, method))
@@ -181,6 +181,16 @@ class MemoryClient:
             raise Gone
         message = _read(ref, stored)
         return replace(message, attachments=(SCAN,)) if ref.id in self.mailbox.scanning else message
+
+    def messages(self, refs: Sequence[Ref]) -> Sequence[Message | Exception]:
+        self.mailbox.enter("messages")
+        found: list[Message | Exception] = []
+        for ref in refs:
+            try:
+                found.append(self.message(ref))
+            except Exception as error:  # noqa: BLE001 - whoever asked for it raises it
+                found.append(error)
+        return found
 
     def attachment(self, ref: Ref, part: str) -> Generator[bytes]:
         self.mailbox.enter("attachment")

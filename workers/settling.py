@@ -46,6 +46,7 @@ from providers.client import (
     Reconnect,
     Retry,
 )
+from workers.ahead import Ahead
 from workers.caution import Caution
 from workers.files import FILES
 from workers.forwarding import Forwarding
@@ -75,6 +76,10 @@ class Settling:
     blocked_until: datetime | None = None  # as the last commit found it
     due: dict[str, PendingRow] = field(default_factory=dict)  # being judged again, by provider id
     placed: dict[str, Refused] = field(default_factory=dict)  # what a listing refuses, likewise
+    ahead: Ahead = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ahead = Ahead(self.client)
 
     @property
     def size(self) -> int:
@@ -236,12 +241,14 @@ class Settling:
         if not headers:
             return outcomes
         contexts, already = self._load(headers)
+        self.ahead.look(headers, contexts, already)
         logging: set[str] = set()
-        for each in headers:
+        for number, each in enumerate(headers):
             if logging.intersection(each.answers):
                 self._commit(outcomes, None)
                 outcomes, logging = [], set()
                 contexts, already = self._load(headers)
+                self.ahead.look(headers[number:], contexts, already)
             try:
                 outcome = self._outcome(each, contexts.of(each), already)
             except ProviderError:
@@ -295,7 +302,7 @@ class Settling:
         self, headers: Headers, verdict: Verdict, turned: tuple[str, ...], context: Context
     ) -> Outcome:
         try:
-            message = self.client.message(headers.ref)
+            message = self.ahead.whole(headers.ref)
             read = Logged(verdict, message, kind_of(message), turned)
             forwarding = Forwarding(self.runtime, self.run, self.client)
             looked_into = verdict.original is not Original.NO

@@ -131,7 +131,24 @@ class GmailClient:
         return [headers_of(one, self._named(one, names)) if one else None for one in found]
 
     def message(self, ref: Ref) -> Message:
-        answer = self._run(self._api.full(ref.id), About.MESSAGE, needs="payload")
+        return self._whole(ref, self._run(self._api.full(ref.id), About.MESSAGE, needs="payload"))
+
+    def messages(self, refs: Sequence[Ref]) -> Sequence[Message | Exception]:
+        """One request a message, up to ten of them in one HTTP request."""
+        found: list[Message | Exception] = []
+        for start in range(0, len(refs), BATCH_SIZE):
+            some = refs[start : start + BATCH_SIZE]
+            answers = self._batched([self._api.full(ref.id) for ref in some], needs="payload")
+            for ref, answer in zip(some, answers, strict=True):
+                try:
+                    found.append(self._whole(ref, answer))
+                except Exception as error:  # noqa: BLE001 - whoever asked for this message raises it
+                    found.append(error)
+        return found
+
+    def _whole(self, ref: Ref, answer: Any) -> Message:
+        if isinstance(answer, Exception):
+            raise answer
         names = self._labels_of([answer])
         fetch = partial(self._attachment, ref.id)
         read = message_of(answer, self._named(answer, names), fetch)
@@ -227,28 +244,30 @@ class GmailClient:
 
     def _metadata(self, refs: Sequence[Ref]) -> list[Any]:
         """The answers for `refs`, None for what is gone."""
+        answers = self._batched([self._api.metadata(ref.id) for ref in refs])
+        for answer in answers:
+            if isinstance(answer, Exception) and not isinstance(answer, Gone):
+                raise answer
+        return [None if isinstance(answer, Gone) else answer for answer in answers]
+
+    def _batched(self, requests: Sequence[HttpRequest], needs: str = "") -> list[Any]:
+        """The answers to `requests` about messages, sent as one; in place of a failed one its error."""
         answers: dict[str, Any] = {}
-        errors: list[Exception] = []
 
         def keep(number: str, answer: Any, error: Exception | None) -> None:
-            answers[number] = answer
             try:
                 with translated(About.MESSAGE, self._clock):
                     if error is not None:
                         raise error
-                    _readable(answer)
-            except Gone:
-                answers[number] = None
-            except Exception as meant:  # noqa: BLE001 - raised below, outside the library's loop
-                errors.append(meant)
+                    answers[number] = _readable(answer, needs)
+            except Exception as meant:  # noqa: BLE001 - the caller's to raise, not the library's loop
+                answers[number] = meant
 
         self._http.credentials.ready()
-        batch = self._api.batch([self._api.metadata(ref.id) for ref in refs], keep)
+        batch = self._api.batch(list(requests), keep)
         with translated(About.MAILBOX, self._clock):
             batch.execute(http=self._http)
-        if errors:
-            raise errors[0]
-        return [answers[str(number)] for number in range(len(refs))]
+        return [answers[str(number)] for number in range(len(requests))]
 
     def _attachment(self, message: str, attachment: str) -> bytes:
         answer = self._run(self._api.attachment(message, attachment), About.MESSAGE)

@@ -230,6 +230,13 @@ def follow_link(url: str) -> RequestInformation:
     return info
 
 
+def at(base_url: str, path: str) -> RequestInformation:
+    """A GET of `path` below the API's root, at `base_url`."""
+    info = follow_link(base_url + path)
+    info.path_parameters["baseurl"] = base_url
+    return info
+
+
 def write(method: Method, path: str, body: Json) -> RequestInformation:
     """A request with a JSON body to `path` below the API's root."""
     info = RequestInformation(method, "{+baseurl}" + path, {})

@@ -28,6 +28,7 @@ from providers.client import (
 from tests.providers import mail
 from tests.providers.contract_files import FileClauses, files_of, read_whole
 from tests.providers.contract_gaps import GapClauses
+from tests.providers.contract_many import ManyClauses
 
 
 class Rig(Protocol):
@@ -72,7 +73,7 @@ class Rig(Protocol):
         """The owner takes the consent back: no access token works, none can be had."""
 
 
-class Contract(FileClauses, GapClauses):
+class Contract(FileClauses, GapClauses, ManyClauses):
     """Clauses. The class attributes say where a provider is known to differ, and why."""
 
     expired_cursors: ClassVar[bool] = True  # False: its cursors never get too old
@@ -237,16 +238,6 @@ class Contract(FileClauses, GapClauses):
         with pytest.raises(Gone):
             rig.client.message(Ref(ref))
 
-    def test_headers_come_in_order_with_none_for_what_is_gone(self, rig: Rig) -> None:
-        refs = [rig.deliver(mail.numbered(n)) for n in range(12)]
-        rig.delete(refs[4])
-        asked = [Ref(ref) for ref in reversed(refs)]
-        read = rig.client.headers(asked)
-        assert [None if one is None else one.ref.id for one in read] == [
-            None if ref == refs[4] else ref for ref in reversed(refs)
-        ]
-        assert rig.client.headers([]) in ([], ())
-
     @pytest.mark.parametrize("name", sorted(mail.SAMPLES))
     def test_headers_are_those_of_the_raw_message(self, rig: Rig, name: str) -> None:
         raw = mail.SAMPLES[name]
@@ -395,5 +386,6 @@ def calls(rig: Rig) -> list[Callable[[], object]]:
         lambda: list(rig.client.since(when)),
         lambda: rig.client.headers([ref]),
         lambda: rig.client.message(ref),
+        lambda: rig.client.messages([ref, files]),
         lambda: read_whole(rig, files, part),
     ]
