@@ -157,11 +157,14 @@ def database(database_url: str) -> Iterator["Database"]:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RedisServer"]:
-    """A real Redis for the session, on a socket of its own; `.url` leads to it."""
-    from infra import redis_server
+    """A real Redis for the session, on a socket of its own; `.url` leads to it. It may be slow: on a
+    busy machine it is not away where it takes longer to answer than the web waits."""
+    from infra import redis_client, redis_server
 
     server = redis_server.start(tmp_path_factory.mktemp("redis"))
-    yield server
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redis_client, "WEB_TIMEOUT", 30.0)
+        yield server
     server.stop()
 
 

@@ -9,8 +9,8 @@ from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response as AnyResponse
 
 from crm.database import Database
+from infra import redis_client
 from infra.blobs import Blobs
-from infra.redis_client import web_client
 from infra.secrets import Secrets
 from infra.settings import Settings
 from providers import registry
@@ -205,7 +205,7 @@ def create_app(
 ) -> Flask:
     """The WSGI application of the role `web`. Opens no connection before the first request."""
     app = Flask("web")
-    redis = web_client(settings)
+    redis = redis_client.web_client(settings)
     app.extensions[NAME] = Parts(
         settings=settings,
         database=Database(settings.resolved_database_url),
@@ -245,7 +245,10 @@ def _require_sign_in() -> Response | str | None:
 def _limit_tries(app: Flask, settings: Settings) -> None:
     app.config.update(
         RATELIMIT_STORAGE_URI=_limits_in(settings.redis_url),
-        RATELIMIT_STORAGE_OPTIONS={"socket_timeout": 0.3, "socket_connect_timeout": 0.3},
+        RATELIMIT_STORAGE_OPTIONS={
+            "socket_timeout": redis_client.WEB_TIMEOUT,
+            "socket_connect_timeout": redis_client.WEB_TIMEOUT,
+        },
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
         RATELIMIT_KEY_PREFIX="replylog",
     )

@@ -133,6 +133,7 @@ def ben(company: Company, app: Flask) -> Client:
 def page(chromium: Browser) -> Iterator[Page]:
     """A fresh browser window; the test fails when a script or the page's policy complains."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    context.set_default_timeout(120_000)  # milliseconds; a busy machine is no failure
     opened = context.new_page()
     complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))
