@@ -64,6 +64,21 @@ class Database:
         further are left as they are: during a deployment both work on them."""
         self._migrate("upgrade", "head")
 
+    def is_current(self) -> bool:
+        """Whether the tables are there as this code has them, or as newer code does."""
+        from alembic.config import Config
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", "crm:migrations")
+        with self.engine.connect() as conn:
+            found = MigrationContext.configure(conn).get_current_heads()
+            newest = ScriptDirectory.from_config(config).get_heads()
+            return bool(found) and (
+                set(found) == set(newest) or bool(_unknown_revisions(config, conn))
+            )
+
     def downgrade(self, revision: str) -> None:
         """Bring the tables back to `revision` (`base`: none)."""
         self._migrate("downgrade", revision)

@@ -36,6 +36,13 @@ class Mailer:
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise NotSent(type(error).__name__) from None
 
+    def try_out(self) -> None:
+        """Sign in and leave. Raises NotSent."""
+        try:
+            self._open().close()
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            raise NotSent(type(error).__name__) from None
+
     def _open(self) -> smtplib.SMTP:
         """A connection, signed in. Passwords and mail pass by TLS, but on this machine."""
         parts = urlsplit(self.url)

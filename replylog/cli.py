@@ -167,6 +167,15 @@ def probe(address: str) -> None:
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def doctor(as_json: bool) -> None:
+    """Check the set-up and say what to fix. Exit code 1 where something is broken, 2 for settings."""
+    from replylog import doctor as checks
+
+    sys.exit(checks.run(as_json))
+
+
+@main.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=int, default=0, help="0: any free one.")
 @click.option("--dns-port", type=int, default=0, help="0: any free one.")
