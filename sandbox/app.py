@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 import flask
@@ -17,7 +18,7 @@ import sandbox.microsoft.control
 from sandbox import control, page, people, server
 from sandbox.dns import Server
 from sandbox.faults import Fault
-from sandbox.world import World
+from sandbox.world import DIED, FAILED, World
 
 
 def create_app(world: World) -> flask.Flask:
@@ -52,7 +53,13 @@ def create_app(world: World) -> flask.Flask:
             return _spoil_early(fault) or response
         return _spoil_late(fault, response)
 
+    app.teardown_request(partial(_note_failure, world))
     return app
+
+
+def _note_failure(world: World, error: BaseException | None) -> None:
+    if error is not None:
+        world.count(FAILED)
 
 
 def _spoil_early(fault: Fault) -> flask.Response | None:
@@ -119,7 +126,14 @@ def serve(host: str = "127.0.0.1", port: int = 0, dns_port: int = 0) -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     running = start(host, port, dns_port)
+    threading.excepthook = partial(_note_death, running.world)
     sys.stdout.write(json.dumps({"url": running.url, "dns": running.dns}) + "\n")
     sys.stdout.flush()
     ended.wait()
     running.close()
+
+
+def _note_death(world: World, death: threading.ExceptHookArgs) -> None:
+    """A thread that died may have taken notifications along."""
+    world.count(DIED)
+    threading.__excepthook__(death)

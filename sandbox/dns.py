@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import suppress
 
 import dns.exception
 import dns.flags
@@ -50,10 +51,8 @@ class Server:
                 return
             answer = self._answer(data)
             if answer is not None:
-                try:
+                with suppress(OSError):  # who asked has gone
                     self._socket.sendto(answer, client)
-                except OSError:
-                    return
 
     def _answer(self, data: bytes) -> bytes | None:
         try:

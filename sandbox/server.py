@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
@@ -96,8 +97,9 @@ class Server:
         while not self._closed:
             try:
                 client, address = self._listener.accept()
-            except OSError:
-                return
+            except OSError:  # it is closed; or whoever came has gone, or files are scarce
+                time.sleep(0.05)
+                continue
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.settimeout(IDLE)
             with self._lock:

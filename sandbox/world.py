@@ -17,6 +17,9 @@ from sandbox import mail
 from sandbox.faults import Faults, Notifications
 
 PROVIDERS = {"google": "smtp.google.com", "microsoft": "{domain}.mail.protection.outlook.com"}
+# Counted among the operations: what went wrong here, and nobody meant it to.
+FAILED = "sandbox.failed-requests"
+DIED = "sandbox.dead-threads"
 
 
 class Unsupported(Exception):

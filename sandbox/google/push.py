@@ -160,6 +160,8 @@ class PushWorkers:
             connection.close()
             with self._lock:
                 self._threads -= 1
+            if len(self._queue) and not self._world.closing.is_set():
+                self.wake()  # put in while the last ones were going
 
     def _deliver(self, connection: "_Connection", delivery: Delivery) -> None:
         delivery = delivery.again(delivery.attempt + 1)

@@ -1,8 +1,10 @@
 """One run: mail arrives in bursts while processes die and the provider misbehaves; then it is waited
 until everything is settled, and every message and every timeline is looked at."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from crm.store import mailboxes
+from sandbox.world import DIED, FAILED
 from tests.faults import healing
 from tests.faults.google import GoogleMoods
 from tests.faults.healing import Watcher
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
     from tests.postgres import Server
 
 LIMIT = 180.0  # seconds from the last delivery until all is settled
-QUIET = 60.0  # seconds from the last delivery until the ten-minute look is put forward
+# Seconds from the last delivery until the ten-minute look is put forward: longer than the minute after
+# which certificates are asked for again, and the one that Pub/Sub may rest after pushes were refused.
+QUIET = 130.0
 MOODS = {"gmail": GoogleMoods, "graph": MicrosoftMoods}
 
 
@@ -66,7 +71,11 @@ class Outcome:
     found: Found | None = None
     differences: list[str] = field(default_factory=list)  # of timelines, from the oracle's
     seconds: float = 0.0  # from the last delivery until all was settled
-    asked_anyway: int = 0  # mailboxes whose ten-minute look was put forward, see `_settled`
+    asked_anyway: list[str] = field(default_factory=list)  # see `_settled`; each with its state
+    unmet: list[str] = field(default_factory=list)  # kinds of faults that no request met
+    broken: list[str] = field(
+        default_factory=list
+    )  # what failed of the pretend world or of this run
     restarted: bool = True  # whether the roles ended in good order at the end
 
     @property
@@ -75,6 +84,8 @@ class Outcome:
             self.found is not None
             and self.found.right
             and not self.differences
+            and not self.broken
+            and (self.plan.hurry or not self.unmet)
             and self.seconds <= LIMIT
             and self.restarted
         )
@@ -93,7 +104,7 @@ def run(
     """`server`: the one of `plan.database_url`, which is then stopped and started, too."""
     random = Random(plan.seed)
     outcome = Outcome(plan)
-    with office(var, plan.database_url) as made:
+    with guarded(outcome), office(var, plan.database_url) as made:
         letters = _prepare(made, plan, random)
         with made.role("all", "--processes", str(plan.processes)) as process:
             if not within(60, lambda: answers(f"{made.settings.public_url}/readyz")):
@@ -117,10 +128,34 @@ def run(
             assert outcome.found is not None
             met = made.world.get("faults/met")
             outcome.kinds = healing.table(watcher, injections.done, outcome.found, met)
+            outcome.unmet = [row["fault"] for row in outcome.kinds if row["met"] == 0]
+            outcome.broken += _failures(made)
             outcome.differences = differences(made, letters)
             process.terminate()
             outcome.restarted = process.wait(timeout=30) == 0
     return outcome
+
+
+@contextmanager
+def guarded(outcome: Outcome) -> Iterator[None]:
+    """No thread of this process dies unnoticed: nobody would look at what it looked at."""
+    usual = threading.excepthook
+
+    def note(death: threading.ExceptHookArgs) -> None:
+        outcome.broken.append(f"a thread of the run died: {death.exc_type.__name__}")
+        usual(death)
+
+    threading.excepthook = note
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
+
+
+def _failures(made: Office) -> list[str]:
+    """What went wrong in the pretend world that nobody had asked for."""
+    counts = made.world.get("counts")
+    return [f"{name}: {counts[name]}" for name in (DIED, FAILED) if counts.get(name)]
 
 
 def _prepare(made: Office, plan: Plan, random: Random) -> Letters:
@@ -177,6 +212,8 @@ def _storm(plan: Plan, storm: Storm) -> None:
     else:
         storm.planned(plan.letters, plan.seconds, plan.moods)
     storm.injections.end_all()
+    if not plan.hurry:
+        storm.insist(lambda: storm.letters.office.world.get("faults/met"))
     storm.letters.office.world.delete("faults")
     storm.letters.tick_late()
     storm.letters.sweep()
@@ -195,9 +232,28 @@ def _settled(made: Office, letters: Letters, outcome: Outcome) -> None:
             made.outlive_waits()
             forward = lasted + 3
         elif lasted > forward:
-            outcome.asked_anyway = len({mailbox for mailbox, _ in found.lost | found.wrong})
+            late = {mailbox for mailbox, _ in found.lost | found.wrong}
+            outcome.asked_anyway = [_state(made, address) for address in sorted(late)]
             made.ring_all()
             forward = float("inf")
         time.sleep(0.25)
     outcome.found = found
     outcome.seconds = time.monotonic() - began
+
+
+def _state(made: Office, address: str) -> str:
+    """How a mailbox stands in which nobody has found what is new."""
+    now = datetime.now(UTC)
+    with made.database.read() as conn:
+        mailbox = mailboxes.mailbox(conn, made.account_id, made.mailboxes[address])
+    log = [one for one in made.world.get("notifications")["log"] if one["address"] == address]
+    told = [f"{one['outcome']} {now.timestamp() - one['at']:.0f} s ago" for one in log[-3:]]
+    times = {}
+    if mailbox is not None:
+        times = {
+            "due": mailbox.wake_at,
+            "limit": mailbox.blocked_until,
+            "renewal": mailbox.renew_at,
+        }
+    waits = [f"{name} in {(at - now).total_seconds():.0f} s" for name, at in times.items() if at]
+    return f"{address} was asked anyway: announced {told}, {', '.join(waits)}"

@@ -25,10 +25,14 @@ def lines(outcome: dict[str, Any], limit: float) -> Iterator[str]:
         yield f"  {name:<42}{found[name]:>11}"
     yield f"  {'timelines that differ from the oracle':<42}{len(outcome['differences']):>11}"
     yield f"  {'seconds until all was settled':<42}{outcome['seconds']:>11.1f}  (limit {limit:.0f})"
-    yield f"  {'mailboxes found by the ten-minute look':<42}{outcome['asked_anyway']:>11}"
+    yield f"  {'mailboxes found by the ten-minute look':<42}{len(outcome['asked_anyway']):>11}"
     order = "yes" if outcome["restarted"] else "NO"
     yield f"  {'ended in good order afterwards':<42}{order:>11}"
-    for line in (*found["examples"], *outcome["differences"][:8]):
+    for name in outcome["unmet"]:
+        yield f"    NO REQUEST MET: {name}"
+    for line in outcome["broken"]:
+        yield f"    BROKEN: {line}"
+    for line in (*found["examples"], *outcome["differences"][:8], *outcome["asked_anyway"]):
         yield f"    {line}"
 
 

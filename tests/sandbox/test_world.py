@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from sandbox import mail
-from sandbox.world import Missing, PlainMailbox, Rule, Unsupported, World
+from sandbox.app import create_app
+from sandbox.world import FAILED, Missing, PlainMailbox, Rule, Unsupported, World
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -97,3 +98,10 @@ def test_folded_bcc_disappears_whole() -> None:
     raw = b"To: a@x.test\nBcc: b@x.test,\n c@x.test\nSubject: s\n\nBcc: body stays\n"
     assert mail.without_bcc(raw) == b"To: a@x.test\nSubject: s\n\nBcc: body stays\n"
     assert mail.recipients(raw) == ["a@x.test", "b@x.test", "c@x.test"]
+
+
+def test_a_request_that_the_sandbox_itself_failed_is_counted(world: World) -> None:
+    app = create_app(world)
+    app.add_url_rule("/odd", view_func=lambda: str(1 / 0))
+    assert app.test_client().get("/odd").status_code == 500
+    assert world.counts[FAILED] == 1

@@ -1,10 +1,12 @@
 """A small run of faults, as `make faults` does large ones: both providers in one installation."""
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from tests.faults.run import Plan, run
+from tests.faults.run import Outcome, Plan, guarded, run
+from tests.faults.verdicts import Found
 
 # Left out is what only takes long: it waits for processes that start, or for seconds to pass.
 LONG = (
@@ -46,3 +48,22 @@ def test_nothing_is_lost_and_nothing_is_twice_whatever_goes_wrong(tmp_path: Path
     assert outcome.differences == []
     assert len(outcome.kinds) > 50
     assert outcome.good, outcome
+
+
+ALL_WELL = Found(1, 1, 0, frozenset(), frozenset(), frozenset(), 0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_run_is_not_good_where_one_of_its_threads_died():
+    outcome = Outcome(Plan("gmail"), found=ALL_WELL)
+    assert outcome.good
+    with guarded(outcome):
+        looking = Thread(target=lambda: 1 / 0)
+        looking.start()
+        looking.join()
+    assert outcome.broken
+    assert not outcome.good
+
+
+def test_a_run_is_not_good_where_no_request_met_a_fault():
+    assert not Outcome(Plan("gmail"), found=ALL_WELL, unmet=["503"]).good
