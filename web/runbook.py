@@ -72,6 +72,10 @@ ENTRIES: tuple[Entry, ...] = (
             ("replylog_gmail_pushes_total", "no growth: Gmail's pushes do not arrive"),
             ("replylog_gmail_pulled_total", "no growth: nothing comes from the pull subscription"),
             ("replylog_graph_notifications_total", "no growth: Microsoft's pushes do not arrive"),
+            (
+                "replylog_webhooks_unavailable_total",
+                "pushes answered 503 for want of Redis or the database; they come again, later",
+            ),
         ),
     ),
     Entry(
@@ -117,6 +121,10 @@ ENTRIES: tuple[Entry, ...] = (
         ),
         (
             ("replylog_workers", "0 for a minute: nothing is read"),
+            (
+                "replylog_worker_ends_total",
+                "`signal 9` is the kernel's or somebody's kill, `exit 1` a start that fails",
+            ),
             ("replylog_run_deaths_total", "runs whose process died or hung"),
             ("replylog_messages_set_aside_total", "messages that ended a worker three times"),
         ),
@@ -135,6 +143,11 @@ ENTRIES: tuple[Entry, ...] = (
                 "replylog_timetable_ticked_seconds",
                 "a minute behind the clock: the timetable stopped",
             ),
+            (
+                "replylog_timetable_ticks_total",
+                "`waited` grows: a second one runs; `failed`: Redis or the database was away",
+            ),
+            ("replylog_timetable_leads_total", "growth: the one that led ended"),
         ),
     ),
     Entry(

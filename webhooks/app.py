@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from crm.database import Database, OperationalError
 from infra import metrics
+from infra.metrics import counter
 from infra.redis_client import alive, web_client
 from infra.settings import Settings
 from webhooks.directory import Directory
@@ -22,6 +23,12 @@ from webhooks.graph import GraphNotifications
 from webhooks.oidc import Certificates, PushTokens
 from webhooks.risc import SecurityEvents
 from workers.queue import Queue, QueueDown
+
+UNAVAILABLE = counter(
+    "replylog_webhooks_unavailable_total",
+    "Calls of providers that were answered 503, by what was away",
+    ["what"],
+)
 
 
 def create_app(settings: Settings) -> Flask:
@@ -57,6 +64,7 @@ def _probe(path: str, redis_alive: metrics.Check) -> Response:
     return Response(body, status, content_type=content_type)
 
 
-def _unavailable(_: Exception) -> Response:
+def _unavailable(error: Exception) -> Response:
     """Nothing was queued: the sender must repeat."""
+    UNAVAILABLE.labels("database" if isinstance(error, OperationalError) else "redis").inc()
     return Response(status=503, headers={"Retry-After": "5"})

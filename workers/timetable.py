@@ -17,7 +17,7 @@ from crm.database import OperationalError
 from crm.store import history, journal, leases, mailboxes, outbox
 from crm.store.leases import LEADER
 from infra.blobs import Unavailable
-from infra.metrics import gauge
+from infra.metrics import counter, gauge
 from infra.redis_client import worker_client
 from infra.settings import Settings
 from workers.audit import Nightly
@@ -31,6 +31,12 @@ from workers.sweep import sweep
 log = structlog.get_logger(__name__)
 
 OVERDUE = gauge("replylog_mailboxes_due", "Mailboxes the timetable found due at its last tick")
+TICKS = counter(
+    "replylog_timetable_ticks_total",
+    "Ticks of timetables by how they went: led, waited for another that leads, failed",
+    ["outcome"],
+)
+LEADS = counter("replylog_timetable_leads_total", "Times that a timetable began to lead")
 
 TICK_SECONDS = 1.0
 MOST_DUE = 500  # a tick; the rest is due a second later
@@ -48,6 +54,7 @@ class Timetable:
     def __init__(self, running: Runtime) -> None:
         self._running = running
         self._name = uuid.uuid4().hex
+        self._leads = False
         self._forgot_at: datetime | None = None
         self._sweep_at: datetime | None = None  # when to see whether one is due
         self._sweeping: Iterator[int] = iter(())
@@ -59,9 +66,8 @@ class Timetable:
     def tick(self) -> bool:
         """Ring what is due now; False where another process leads."""
         now = self._running.clock()
-        with self._running.database.begin() as conn:
-            if not leases.take(conn, "timetable", self._name, now, LEADER):
-                return False
+        if not self._lead(now):
+            return False
         with self._running.database.read() as conn:
             due = mailboxes.due(conn, now, MOST_DUE)
         OVERDUE.set(len(due))
@@ -74,7 +80,18 @@ class Timetable:
         self._sweep(now)
         self._moved.check_due()
         self._nightly.tick()
+        TICKS.labels("led").inc()
         return True
+
+    def _lead(self, now: datetime) -> bool:
+        led = self._leads
+        with self._running.database.begin() as conn:
+            self._leads = leases.take(conn, "timetable", self._name, now, LEADER)
+        if not self._leads:
+            TICKS.labels("waited").inc()
+        elif not led:
+            LEADS.inc()
+        return self._leads
 
     def _sweep(self, now: datetime) -> None:
         """A step of the sweep, and a new one once a day, whoever leads and however often it starts."""
@@ -111,4 +128,5 @@ def run(settings: Settings) -> None:
             try:
                 timetable.tick()
             except (QueueDown, OperationalError) as error:
+                TICKS.labels("failed").inc()
                 log.warning("tick failed, trying again", error=type(error).__name__)

@@ -24,6 +24,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from infra.children import end_with_parent
+from infra.metrics import counter
 from infra.settings import Settings
 from providers import registry
 from workers import drain
@@ -33,6 +34,8 @@ from workers.queue import DRAIN, QUEUE_NAME
 from workers.runtime import Runtime, runtime
 
 log = structlog.get_logger(__name__)
+
+ENDS = counter("replylog_worker_ends_total", "Worker processes that ended, by how", ["how"])
 
 STOPPING = threading.Event()  # the process was asked to end: take nothing new
 WORKER_TTL = 17  # RQ blocks for this less 15 s: how late a stop can be noticed
@@ -248,7 +251,8 @@ class Parent:
                 os.kill(pid, signal.SIGTERM)
 
     def _reap(self, flags: int) -> None:
-        for pid in _ended(list(self._started), flags):
+        for pid, how in _ended(list(self._started), flags):
+            ENDS.labels(how).inc()
             now = time.monotonic()
             lived = now - self._started.pop(pid)
             self._pulses.pop(pid).close()
@@ -260,13 +264,16 @@ class Parent:
             log.warning("worker ended, starting another", lived_seconds=round(lived, 1))
 
 
-def _ended(pids: Iterable[int], flags: int) -> list[int]:
+def _ended(pids: Iterable[int], flags: int) -> list[tuple[int, str]]:
+    """Of the children those that have ended, and how: `exit 0`, `signal 9`."""
     found = []
     for pid in pids:
         try:
-            ended, _ = os.waitpid(pid, flags)
+            ended, status = os.waitpid(pid, flags)
         except ChildProcessError:
-            ended = pid
+            found.append((pid, "unknown"))
+            continue
         if ended:
-            found.append(pid)
+            code = os.waitstatus_to_exitcode(status)
+            found.append((pid, f"signal {-code}" if code < 0 else f"exit {code}"))
     return found

@@ -59,3 +59,4 @@ def test_a_redis_that_is_away_is_answered_with_503(sqlite_url: str) -> None:
     assert answer.headers["Retry-After"]
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
+    assert 'replylog_webhooks_unavailable_total{what="redis"}' in client.get("/metrics").text

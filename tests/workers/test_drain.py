@@ -145,6 +145,8 @@ def test_a_pulse_is_seen_over_a_fork() -> None:
 def test_a_child_without_a_pulse_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGSTOP stands for a parser that holds the interpreter's lock: no thread of it runs."""
     monkeypatch.setattr(worker, "SILENT", 1.5)
+    killed = worker.ENDS.labels("signal 9")
+    before = killed._value.get()
     parent = Parent(lambda: time.sleep(600))
     parent._start()
     (pid,) = parent._started
@@ -157,6 +159,7 @@ def test_a_child_without_a_pulse_is_killed(monkeypatch: pytest.MonkeyPatch) -> N
             return not parent._started
 
         assert within(2, ended)
+        assert killed._value.get() == before + 1
     finally:
         for left in parent._started:
             os.kill(left, signal.SIGKILL)

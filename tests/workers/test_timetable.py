@@ -22,15 +22,30 @@ from tests.faults.office import office as company
 from tests.sandbox_process import Sandbox
 from tests.workers.conftest import Office as SmallOffice
 from workers.queue import QUEUE_NAME, Queue
-from workers.timetable import HISTORY_KEPT, LEADER, RETENTION, RETENTION_EVERY, Timetable
+from workers.timetable import (
+    HISTORY_KEPT,
+    LEADER,
+    LEADS,
+    RETENTION,
+    RETENTION_EVERY,
+    TICKS,
+    Timetable,
+)
 
 SECOND = timedelta(seconds=1)
 
 
 def test_of_two_timetables_one_leads(office: SmallOffice):
     first, second = Timetable(office.runtime), Timetable(office.runtime)
+    counts = (LEADS, TICKS.labels("led"), TICKS.labels("waited"))
+    before = [count._value.get() for count in counts]
 
     assert [first.tick(), second.tick(), first.tick(), second.tick()] == [True, False, True, False]
+    assert [count._value.get() - was for count, was in zip(counts, before, strict=True)] == [
+        1,
+        2,
+        2,
+    ]
 
 
 def test_the_second_takes_over_when_the_first_stops(office: SmallOffice):
