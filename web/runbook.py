@@ -52,7 +52,7 @@ ENTRIES: tuple[Entry, ...] = (
         "Watches are what providers announce new mail by. One that ran out, or is overdue to be renewed, "
         "loses nothing: the mailbox is asked every ten minutes instead, so mail comes later.",
         (
-            "A few for some minutes: nothing. They are tried again every five minutes.",
+            "A few for some minutes: nothing. They are tried again within five minutes.",
             "Many, or one for hours: see whether the public URL is reached from outside (Microsoft asks "
             "it when a watch is made), and whether the Pub/Sub topic lets Gmail publish.",
             "Pushes arrive but are refused: compare the Pub/Sub audience and service account with the settings.",

@@ -22,7 +22,7 @@ from workers import lapses
 from workers.following import follow
 from workers.queue import Ask, QueueDown, Subscription
 from workers.runtime import Runtime
-from workers.times import after_failure, jitter
+from workers.times import FIRST_WAIT, after_failure, jitter
 
 log = structlog.get_logger(__name__)
 
@@ -132,13 +132,13 @@ class Keeping:
             _failed(self.mailbox, error, "no watch")
             failure, have = error, error.have if isinstance(error, ProviderError) else None
         after = before if have is None else [_suspected(each, before) for each in have]
-        again = None if failure is None else now + _pause(failure)
         story = lapses.Story(self.mailbox, before, after, now)
         ended = () if have is None else story.ended(self._pushed(before), self.asked)
         with self.runtime.database.begin() as conn:
             if have is not None:
                 mailboxes.set_watches(conn, self.mailbox, after, None, now)
             story.tell(conn, ended, failure, watched(folders))
+            again = None if failure is None else now + _pause(failure, story.missing_since, now)
             watching.set_trouble(
                 conn, self.mailbox, lapses.problem_of(failure), story.missing_since, again
             )
@@ -185,12 +185,14 @@ def _suspected(state: WatchState, before: Sequence[WatchState]) -> WatchState:
     return replace(state, silent_since=held.silent_since) if held and not held.silent else state
 
 
-def _pause(failure: Exception) -> timedelta:
+def _pause(failure: Exception, missing_since: datetime | None, now: datetime) -> timedelta:
+    """Until a watch is asked for again: while one is missing, as long again as it has been so."""
     if isinstance(failure, Operator):
         return jitter(REFUSED_AGAIN)
     if isinstance(failure, Retry) and failure.after is not None:
         return after_failure(failure.after, attempts=0)
-    return jitter(AGAIN)
+    missing = AGAIN if missing_since is None else max(now - missing_since, FIRST_WAIT)
+    return jitter(min(missing, AGAIN))
 
 
 def watched(folders: Sequence[Folder]) -> set[str]:

@@ -189,6 +189,8 @@ _TABLE: tuple[tuple[Callable[[Answer], bool], Callable[[Answer], Outcome]], ...]
     (lambda a: a.status >= SERVER_ERROR, _retry()),
     # A proxy, a captive portal or a firewall answers in Gmail's place: never a lost consent.
     (lambda a: a.status in BY_OTHERS and not a.by_gmail, _retry()),
+    # Nor is an answer of which nothing can be read a word about the topic or the label.
+    (lambda a: a.about in (About.WATCH, About.LABEL) and not a.by_gmail, _retry()),
     (_reason(403, "dailylimitexceeded", "quotaexceeded"), _operator(causes.PROJECT_QUOTA)),
     (_reason(403, "ratelimitexceeded", "userratelimitexceeded"), _limited("minute", NEXT_MINUTE)),
     (_reason(403, "accessnotconfigured", "service_disabled"), _operator(causes.API_NOT_ENABLED)),

@@ -45,6 +45,8 @@ TABLE = [
     (refusal(400, "invalidArgument", "Invalid id value"), MESSAGE, Gone()),
     (refusal(400, "invalidArgument", "Invalid startHistoryId"), HISTORY, CursorExpired()),
     (refusal(400, "invalid", "Only one user push notification client allowed per developer (call /stop then try again)"), WATCH, OtherClient()),
+    (refusal(400, body=b'{"error": {"code": 400, "mess'), WATCH, Retry(None)),
+    (refusal(400, body=b"<html>"), About.LABEL, Retry(None)),
     (refusal(400, "invalidArgument", "Invalid topicName does not match projects/x/topics/*"), WATCH, Operator(causes.PUSH_TOPIC)),
     # 401
     (refusal(401, "authError", "Invalid Credentials"), MAILBOX, Reconnect(causes.REVOKED)),

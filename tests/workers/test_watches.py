@@ -156,6 +156,24 @@ def test_a_full_quota_is_told_once_asked_again_ever_later_and_mail_is_read_meanw
     assert graph.heard()
 
 
+def test_a_watch_that_is_missing_is_asked_for_again_in_seconds_and_then_ever_later(
+    gmail: Watched,
+) -> None:
+    gmail.forget_watches()
+    gmail.sandbox.post("/control/faults", match="/watch", kind="status", status=503, times=None)
+    gmail.office.queue.rewatch(gmail.box)
+    gmail.sync()
+    assert gmail.row.renew_at is not None
+    assert gmail.row.renew_at - gmail.office.clock <= timedelta(seconds=3)
+    gmail.timetable(MINUTE)
+    assert gmail.row.renew_at - gmail.office.clock > timedelta(seconds=9)
+    gmail.timetable(HOUR)
+    assert gmail.row.renew_at - gmail.office.clock <= 5 * MINUTE
+    gmail.sandbox.http.delete("/control/faults")
+    gmail.timetable(5 * MINUTE)
+    assert gmail.watches
+
+
 def test_of_two_watches_the_one_that_fits_into_the_quota_stays_and_works(graph: Watched) -> None:
     graph.sandbox.post("/control/switches", **{"graph.subscription_quota": 1})
     graph.control("password")
