@@ -101,6 +101,11 @@ def _ticked(_: About) -> Iterator[Action]:
     yield TICK
 
 
+def _settled_elsewhere(_: About) -> Iterator[Action]:
+    """Somebody puts it right in Settings; the message can then be looked at again."""
+    yield LOOK_AGAIN
+
+
 def _nothing(_: About) -> Iterator[Action]:
     yield from ()
 
@@ -115,15 +120,12 @@ _BY_RULE: dict[str, Callable[[About], Iterator[Action]]] = {
     "junk": _lies_elsewhere,
     "trash": _lies_elsewhere,
     "folder": _lies_elsewhere,
-    "internal": _nothing,
     "not-ticked": _ticked,
-    "not-authentic": _nothing,
-    "denied": _nothing,
     "unknown-sender": _stranger,
     "not-a-reply": _new_mail,
     "unknown-thread": _new_mail,
     "never-log": _listed,
-    **dict.fromkeys(("forward-unreadable", "not-authentic", "denied"), _nothing),
+    **dict.fromkeys(("internal", "not-authentic", "denied"), _settled_elsewhere),
     **dict.fromkeys(
         (
             "disconnected",

@@ -116,22 +116,27 @@ Told = tuple[str, str]  # a sentence, and what to do
 def _junk(about: About) -> Told:
     where = _provider(about)
     return (
-        "It lies in the junk folder.",
+        _lies("It lies in the junk folder.", about),
         f"Is it no junk? Mark it so in {where}, and it is looked at again.",
     )
 
 
+def _lies(where: str, about: About) -> str:
+    """Where it lies; the thread that is missing a reply by it comes first."""
+    return f"It answers {_thread(about)}. {where}" if about.thread else where
+
+
 def _trash(about: About) -> Told:
     return (
-        "It lies in the trash, or was deleted before it could be read.",
+        _lies("It lies in the trash, or was deleted before it could be read.", about),
         f"Do you still need it? Move it back to the Inbox in {_provider(about)}, and it is looked at "
         "again.",
     )
 
 
-def _folder(_: About) -> Told:
+def _folder(about: About) -> Told:
     return (
-        "It lies in a folder that is not followed.",
+        _lies("It lies in a folder that is not followed.", about),
         "Move it to the Inbox, or let an inbox rule move such mail there: the folder of a rule is "
         "followed.",
     )

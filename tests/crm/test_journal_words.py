@@ -63,10 +63,16 @@ def test_every_refusal_has_a_sentence_and_something_to_do(rule):
         ("disconnected", "It arrived on 2 March 2026, 09:00 UTC, while ana@acme.test was not connected."),
         ("not-ticked", "You sent it without the label “Log to CRM” and without log@acme.test in Bcc."),
         ("not-owner", "It answers “Offer 12”, a thread that Ana Lima began, but came to your mailbox, not to that of Ana Lima."),
+        ("junk", "It answers “Offer 12”, a thread that Ana Lima began. It lies in the junk folder."),
     ],
 )  # fmt: skip
 def test_a_sentence_names_the_values_that_decided(rule, sentence):
     assert words(about(rule, thread=OFFER)).sentence == sentence
+
+
+@pytest.mark.parametrize("rule", ["internal", "denied", "not-authentic"])
+def test_what_is_put_right_in_settings_can_be_looked_at_again(rule):
+    assert kinds(words(about(rule))) == [Do.AGAIN]
 
 
 def test_a_contact_is_called_by_name():
