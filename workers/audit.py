@@ -7,15 +7,16 @@ the journal does not know is judged like any other message, headers first; the c
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from crm.audit_words import Why
 from crm.columns import key
-from crm.database import OperationalError
+from crm.database import Connection, OperationalError
 from crm.history import What
 from crm.model import Place, VerdictKind
 from crm.store import accounts, audits, mailboxes, nights
@@ -184,21 +185,31 @@ class _Slice:
         return (self._digest(item), key(item.headers.sender.address)) if item.headers else None
 
     def _judge(self, batch: Sequence[Item], audit_id: int) -> None:
-        """Settle what is missing, and count it by what came out."""
-        self.settling.settle(batch, None)
+        """Settle what is missing, and count it by what came out in the same transactions: a process
+        that dies in between has done both or neither."""
         folders = {item.ref.id: item.headers.folder for item in batch if item.headers}
-        mailbox, now = self.mailbox, self.runtime.clock()
-        with self.runtime.database.begin() as conn:
-            found = audits.found(conn, mailbox, [item.ref.id for item in batch])
-            missed = [each for each in found if each.rule not in BY_RIGHT and not each.copied]
-            reasons = [self._why(each, folders.get(each.provider_id, "")) for each in missed]
-            logged = [each for each in missed if _was_logged(each)]
-            tally = Tally(reasons, len(logged), len(found) - len(missed))
-            audits.repaired(conn, self.run, audit_id, tally, now)
+        self.settling.also = partial(self._count, audit_id, folders)
+        try:
+            self.settling.settle(batch, None)
+        finally:
+            self.settling.also = None
+
+    def _count(
+        self, audit_id: int, folders: Mapping[str, str], conn: Connection, ids: Sequence[str]
+    ) -> Callable[[], None]:
+        found = audits.found(conn, self.mailbox, ids)
+        missed = [each for each in found if each.rule not in BY_RIGHT and not each.copied]
+        reasons = [self._why(each, folders.get(each.provider_id, "")) for each in missed]
+        logged = [each for each in missed if _was_logged(each)]
+        tally = Tally(reasons, len(logged), len(found) - len(missed))
+        audits.repaired(conn, self.mailbox.account_id, audit_id, tally)
+        return partial(self._tell, reasons)
+
+    def _tell(self, reasons: Sequence[str]) -> None:
         for reason in reasons:
-            REPAIRED.labels(mailbox.provider, reason).inc()
+            REPAIRED.labels(self.mailbox.provider, reason).inc()
         if reasons:
-            log.warning("messages were missing", mailbox=mailbox.id, number=len(reasons))
+            log.warning("messages were missing", mailbox=self.mailbox.id, number=len(reasons))
 
     def _learn(self, current: AuditRow) -> None:
         """What happened to the mailbox in the days that are compared."""

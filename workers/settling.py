@@ -4,14 +4,14 @@ Each message of a page ends as logged, as refused with a rule, as a further sigh
 e-mail, or as a pending row; only then does the cursor move past it, in the same transaction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 
-from crm.database import OperationalError
+from crm.database import Connection, OperationalError
 from crm.kinds import kind_of
 from crm.model import Context, Headers, Original, Place, Ref, Verdict
 from crm.rules.decide import decide, refuse_by_place
@@ -75,6 +75,8 @@ class Settling:
     failures: int = 0  # messages in a row that the provider could not give
     blocked_until: datetime | None = None  # as the last commit found it
     due: dict[str, PendingRow] = field(default_factory=dict)  # being judged again, by provider id
+    # Done in each commit, of messages by their ids; what it gives is done afterwards.
+    also: Callable[[Connection, Sequence[str]], Callable[[], None]] | None = None
     placed: dict[str, Refused] = field(default_factory=dict)  # what a listing refuses, likewise
     ahead: Ahead = field(init=False)
 
@@ -357,14 +359,17 @@ class Settling:
         except NOT_A_MESSAGES:
             raise
         except Exception as error:
-            mailbox, name = self.run.mailbox.id, type(error).__name__
-            log.exception("message not stored", mailbox=mailbox, error=name)
-            self._store([self._later(_ref(outcome), "error", error, None)], None)
+            name = type(error).__name__
+            log.exception("message not stored", mailbox=self.run.mailbox.id, error=name)
+            self._store([self._later(outcome.ref, "error", error, None)], None)
 
     def _store(self, outcomes: Sequence[Outcome], cursor: str | None) -> None:
         with self.runtime.database.begin() as conn:
             done = settle.commit(conn, self.run, outcomes, self.runtime.clock(), cursor)
             left_out = files.settled(conn, self.run.mailbox.account_id, done.email_ids)
+            then = self.also and self.also(conn, [each.ref.id for each in outcomes])
+        if then:
+            then()
         self.blocked_until = done.blocked_until
         for state, number in left_out.items():
             FILES.labels(state).inc(number)
@@ -386,12 +391,6 @@ def _tells_more(logged: Logged, listed: Headers) -> bool:
     judged by what it answers itself."""
     its_own = logged.verdict.rule != FORWARDED
     return its_own and logged.message.headers.answers != listed.answers
-
-
-def _ref(outcome: Outcome) -> Ref:
-    if isinstance(outcome, Logged):
-        return outcome.message.headers.ref
-    return outcome.headers.ref if isinstance(outcome, Seen) else outcome.ref
 
 
 def _labels(outcome: Outcome) -> tuple[str, str]:

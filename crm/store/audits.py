@@ -255,10 +255,8 @@ def happened(
     return [(at, facts) for at, facts in conn.execute(query)]
 
 
-def repaired(conn: Connection, run: Run, audit_id: int, tally: Tally, now: datetime) -> None:
-    """Count what was found in no journal. Raises LeaseLost."""
-    account_id = run.mailbox.account_id
-    renew_lease(conn, run.mailbox, run.lease, now + run.ttl)
+def repaired(conn: Connection, account_id: int, audit_id: int, tally: Tally) -> None:
+    """Count what was found in no journal."""
     audit = one(conn, account_id, audit_id)
     if audit is None:
         return

@@ -18,6 +18,10 @@ class Logged:
     kind: Kind
     turned_by: tuple[str, ...] = ()
 
+    @property
+    def ref(self) -> Ref:
+        return self.message.headers.ref
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -41,6 +45,10 @@ class Seen:
     email_id: int
     verdict: Verdict
     turned_by: tuple[str, ...] = ()
+
+    @property
+    def ref(self) -> Ref:
+        return self.headers.ref
 
 
 @dataclass(frozen=True, slots=True)

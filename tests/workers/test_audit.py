@@ -53,6 +53,26 @@ def test_a_message_that_the_cursor_passed_is_found_logged_once_and_explained(
     assert told(office, ana)[0] == What.AUDITED
 
 
+def test_a_process_that_dies_over_the_count_has_judged_nothing_either(
+    sqlite_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, ana = sqlite_office, begun(sqlite_office)
+    lost = reply(office, ana, "lost")
+    lose(office, ana, lost)
+    office.clock += HOUR
+
+    def dies(*_: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as context:
+        context.setattr(audits, "repaired", dies)
+        with pytest.raises(SystemExit):
+            compare(office, ana)
+    assert lost not in office.journal(ana)
+    office.clock += HOUR
+    assert numbers(compare(office, ana)) == (2, 1, 1, 1)
+
+
 def test_the_second_audit_finds_nothing(office: Office, ana: int) -> None:
     lose(office, ana, reply(office, ana, "lost"))
     office.clock += HOUR
