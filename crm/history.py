@@ -14,7 +14,7 @@ class What(StrEnum):
     """The kinds of happenings, each with its sentence in `_SENTENCES`."""
 
     CONNECTED = "connected"
-    RECONNECTED = "reconnected"  # gap_seconds, new_account; at another provider see `old_place`
+    RECONNECTED = "reconnected"  # gap_seconds, new_account, by_itself; see `old_place`
     DISCONNECTED = "disconnected"
     STOPPED = "stopped"  # cause
     GAP_READ = "gap-read"  # found, logged
@@ -64,6 +64,8 @@ def _reconnected(facts: Facts) -> str:
     away = f" after {span(gap)}" if gap else ""
     anew = " The account at this address is a new one." if facts.get("new_account") else ""
     there = f", with {_at(facts)}" if facts.get("left") else ""
+    if facts.get("by_itself"):
+        return f"The provider lets us in again{away}: the mailbox goes on by itself."
     return f"The mailbox was connected again{away}{there}.{anew} {old_place(facts)}".strip()
 
 

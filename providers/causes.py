@@ -29,6 +29,12 @@ def after_event(cause: str, event: str) -> str:
     return _AFTER_EVENT.get(event, cause) if cause == REVOKED else cause
 
 
+def may_be_over(cause: str, event: str) -> bool:
+    """Whether a security event of Google's is reason to try the consent of a mailbox that stopped by
+    this cause once more: the account was enabled again."""
+    return event == "account-enabled" and cause in {ACCOUNT_DISABLED, ACCOUNT_LOCKED, REVOKED}
+
+
 def promise(cause: Cause) -> str:
     """What a person whose mailbox stopped may count on, truthfully."""
     if cause.id == MAILBOX_GONE:

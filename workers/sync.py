@@ -73,7 +73,7 @@ def sync(runtime: Runtime, mailbox_id: int, stopping: threading.Event) -> None:
     with suppress(QueueDown):  # the mark is then forgotten by its age: one run too many
         runtime.queue.done(mailbox_id)
     if mailbox is None:
-        consent.reword(runtime, before)
+        consent.heard(runtime, before)
         _ring_if_due(runtime, mailbox_id)
         return
     rung = before is None or before.wake_at is None or before.wake_at > now

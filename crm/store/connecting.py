@@ -77,21 +77,52 @@ def connect(
     )
     made = conn.execute(upsert.returning(Table.id, Table.tokens_version)).one()
     mailbox_id: int = made.id
-    key = f"{CONNECTED_TOPIC}:{mailbox_id}:{made.tokens_version}"
-    tell(conn, account_id, CONNECTED_TOPIC, key, {"mailbox_id": mailbox_id}, now)
     if before is not None:
         limits.ended_well(conn, account_id, mailbox_id, now)
-    away = _open_period(conn, account_id, mailbox_id, now)
+    away = _reads_on(conn, account_id, mailbox_id, made.tokens_version, now)
     if before is None:
         history.note(conn, account_id, mailbox_id, What.CONNECTED, now)
     else:
         anew = bool(new.subject and before.subject and new.subject != before.subject)
         facts = {"gap_seconds": int(away.total_seconds()), "new_account": anew}
         history.note(conn, account_id, mailbox_id, What.RECONNECTED, now, **facts, **left)
-    _doubt_watches(conn, account_id, mailbox_id, now)
     if new.folders:
         set_folders(conn, account_id, mailbox_id, new.folders)
     return mailbox_id
+
+
+def resume(conn: Connection, account_id: int, mailbox_id: int, now: datetime) -> bool:
+    """The provider takes the stored tokens of a stopped mailbox again: it goes on by itself, as if
+    its owner had connected it anew. Whether it was stopped."""
+    mine = Table.account_id == account_id, Table.id == mailbox_id
+    values = {
+        "status": MailboxStatus.CONNECTED,
+        "cause": "",
+        "claims": "",
+        "stopped_at": None,
+        "wake_at": now,
+        "renew_at": now,
+        "watch_due_at": None,
+        "audit_due_at": next_night(now),
+    }
+    stopped = update(Table).where(*mine, Table.status == MailboxStatus.RECONNECT)
+    row = conn.execute(stopped.values(values).returning(Table.tokens_version)).first()
+    if row is None:
+        return False
+    away = _reads_on(conn, account_id, mailbox_id, row.tokens_version, now)
+    facts = {"gap_seconds": int(away.total_seconds()), "by_itself": True}
+    history.note(conn, account_id, mailbox_id, What.RECONNECTED, now, **facts)
+    return True
+
+
+def _reads_on(
+    conn: Connection, account_id: int, mailbox_id: int, version: int, now: datetime
+) -> timedelta:
+    """Tell of it, and begin a new period; for how long the mailbox was away."""
+    key = f"{CONNECTED_TOPIC}:{mailbox_id}:{version}"
+    tell(conn, account_id, CONNECTED_TOPIC, key, {"mailbox_id": mailbox_id}, now)
+    _doubt_watches(conn, account_id, mailbox_id, now)
+    return _open_period(conn, account_id, mailbox_id, now)
 
 
 def _row(account_id: int, new: NewMailbox, secrets: Secrets, now: datetime) -> sql.Row:

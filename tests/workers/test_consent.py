@@ -3,15 +3,18 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from crm.database import Database
+from crm.history import What, sentence
 from crm.model import MailboxStatus
-from crm.store import mailboxes
+from crm.store import gaps, history, mailboxes
+from crm.tables import OutboxEvent
 from providers import causes, tokens
 from tests.providers.gmail_rig import READ
 from tests.workers.live import LiveOffice, settings_for
@@ -138,6 +141,58 @@ def test_an_event_that_comes_after_the_stop_words_its_cause_better(office, ana, 
         office.sync(mailbox_id)
     row = office.row(mailbox_id)
     assert (row.status, row.cause) == (MailboxStatus.RECONNECT, causes.ACCOUNT_LOCKED)
+
+
+@pytest.fixture
+def disabled(office, ana, door, sandbox):
+    """Google has disabled Ana's account; the mailbox stopped an hour ago."""
+    mailbox_id, _ = ana
+    sandbox.post("/control/switches", **{"google.refresh_words": "Account has been disabled"})
+    google_tells(sandbox, endpoint=door, address=ANA, event="risc/event-type/account-disabled")
+    office.sync(mailbox_id)
+    assert office.row(mailbox_id).cause == causes.ACCOUNT_DISABLED
+    office.clock += timedelta(hours=1, seconds=1)
+    return mailbox_id
+
+
+def enabled_again(office, sandbox, door, mailbox_id):
+    office.queue.done(mailbox_id)
+    google_tells(sandbox, endpoint=door, address=ANA, event="risc/event-type/account-enabled")
+    office.sync(mailbox_id)
+
+
+def test_an_account_that_is_enabled_again_brings_its_mailbox_back_where_google_agrees(
+    office, disabled, door, sandbox
+):
+    sandbox.post("/control/switches", **{"google.refresh_words": ""})
+    enabled_again(office, sandbox, door, disabled)
+    row = office.row(disabled)
+    assert (row.status, row.cause, row.stopped_at) == (MailboxStatus.CONNECTED, "", None)
+    assert office.queue.awake() == 1
+    with office.database.read() as conn:
+        (gap,) = gaps.undecided(conn, office.account_id, [disabled])
+        facts = history.facts_of(conn, office.account_id, disabled, What.RECONNECTED)
+    assert gap.until - gap.since > timedelta(minutes=59)
+    assert sentence(What.RECONNECTED, facts[0]) == (
+        "The provider lets us in again after 1 hour: the mailbox goes on by itself."
+    )
+    topics = select(OutboxEvent.topic).where(OutboxEvent.account_id == office.account_id)
+    told = [topic for (topic,) in office.rows(topics)]
+    assert (told.count("mailbox.connected"), told.count("mailbox.reconnect")) == (2, 1)
+    office.sync(disabled)
+    assert office.row(disabled).status is MailboxStatus.CONNECTED
+
+
+@pytest.mark.parametrize("words", ["Account has been disabled", "503"])
+def test_it_stays_stopped_where_google_does_not_agree_or_does_not_answer(
+    office, disabled, door, sandbox, words
+):
+    if words == "503":
+        sandbox.post("/control/faults", match="POST /token", kind="status", status=503)
+    enabled_again(office, sandbox, door, disabled)
+    assert office.row(disabled).status is MailboxStatus.RECONNECT
+    kept = office.queue.take_check(disabled)
+    assert kept == ("account-enabled" if words == "503" else "")
 
 
 @pytest.mark.parametrize("event", ["sessions-revoked", "account-enabled", "account-disabled"])
