@@ -1,19 +1,23 @@
 """Mails to people about their mailboxes: that one stopped, once for each stop.
 
-A mail is one more delivery of the event `mailbox.reconnect`: to the mailbox's owner, and to the
-account's admins. It is sent at least once: where a server took it but its answer was lost, or a
-worker died before it noted so, it is sent again, with the same Message-ID.
+A mail is one more delivery of the event `mailbox.reconnect`: to the mailbox's owner at once, and to
+the account's admins, who get at most one in a quarter of an hour: it names all that stopped. It is
+sent at least once: where a server took it but its answer was lost, or a worker died before it noted
+so, it is sent again, with the same Message-ID.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 from crm.database import Connection
 from crm.model import MailboxStatus
-from crm.store import accounts, mailboxes
+from crm.store import accounts, deliveries, mailboxes
 from crm.store.accounts import User
 from crm.store.connecting import RECONNECT_TOPIC
 from crm.store.deliveries import Due
@@ -23,39 +27,54 @@ from crm.topics import PAUSED
 from infra.mailer import Mailer, NotSent
 from providers import causes
 from workers import paused_notices
-from workers.destination import Destination, NotDelivered
+from workers.destination import Destination, NotDelivered, Target
 from workers.runtime import Runtime
 
+NAME = "mail"
 ADMIN_ROLES = frozenset({"admin", "super-admin"})
+GATHERED = timedelta(seconds=5)  # what stops meanwhile is told in the same mail
+APART = timedelta(minutes=15)  # mails to an admin about stops; all mailboxes are asked in ten
+NAMED = 20  # addresses for each cause
 
 
 def _targets(
-    conn: Connection, account_id: int, events: Sequence[Event]
-) -> Iterator[tuple[int, int]]:
-    """The owner of each mailbox that stopped, and the admins, by user id; of a webhook the admins."""
+    conn: Connection, account_id: int, events: Sequence[Event], now: datetime
+) -> Iterator[Target]:
+    """The owner of each mailbox that stopped, and the admins, by user id; of a webhook the admins.
+    Admins are told of stops together: many mailboxes may stop for one reason."""
     stops = [each for each in events if each.topic == RECONNECT_TOPIC]
     paused = [each for each in events if each.topic == PAUSED]
     if not (stops or paused):
         return
     users = [user for user in accounts.users(conn, account_id) if user.active]
+    admins = [user.id for user in users if user.role in ADMIN_ROLES]
+    last = deliveries.last_tries(conn, account_id, NAME, admins)
     for event in stops:
         found = mailboxes.mailbox(conn, account_id, event.payload["mailbox_id"])
-        for user in users:
-            if found and (user.id == found.user_id or user.role in ADMIN_ROLES):
-                yield event.id, user.id
+        for user in users if found else ():
+            if found and user.id == found.user_id:
+                yield Target(event.id, user.id, now)
+            elif user.role in ADMIN_ROLES:
+                yield Target(event.id, user.id, _with_others(last.get(user.id), now))
     for event in paused:
-        yield from ((event.id, each.id) for each in users if each.role in ADMIN_ROLES)
+        yield from (Target(event.id, each, now) for each in admins)
 
 
-def _send(running: Runtime, due: Due) -> None:
+def _with_others(last: datetime | None, now: datetime) -> datetime:
+    """When to write to somebody who was written to last at that time."""
+    soon = now + GATHERED
+    return soon if last is None else max(soon, min(last, now) + APART)
+
+
+def _send(running: Runtime, some: Sequence[Due]) -> None:
     """Send it, unless it is true no longer."""
     if running.mailer is None:
         return
-    if due.topic == PAUSED:
+    if some[0].topic == PAUSED:
         with running.database.read() as conn:
-            message = paused_notices.message(conn, running.mailer, due)
+            message = paused_notices.message(conn, running.mailer, some[0])
     else:
-        message = _of_stop(running, running.mailer, due)
+        message = _of_stops(running, running.mailer, some)
     try:
         if message is not None:
             running.mailer.send(message)
@@ -63,19 +82,38 @@ def _send(running: Runtime, due: Due) -> None:
         raise NotDelivered(failure.error) from None
 
 
-def _of_stop(running: Runtime, mailer: Mailer, due: Due) -> EmailMessage | None:
-    """None where it is true no longer: the mailbox was connected again, or stopped anew."""
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A mailbox that is to be connected again, as an event told it."""
+
+    due: Due
+    mailbox: Mailbox
+    owner: User | None
+
+    @property
+    def cause(self) -> causes.Cause:
+        return causes.explain(str(self.due.payload.get("cause", "")))
+
+    @property
+    def reads_on(self) -> bool:
+        return self.mailbox.status is MailboxStatus.CONNECTED
+
+
+def _of_stops(running: Runtime, mailer: Mailer, some: Sequence[Due]) -> EmailMessage | None:
+    """None where nothing of it is true any more: the mailboxes were connected again, or stopped
+    anew."""
+    account_id, stops = some[0].account_id, {}
     with running.database.read() as conn:
-        mailbox = mailboxes.mailbox(conn, due.account_id, due.payload["mailbox_id"])
-        user = accounts.user(conn, due.account_id, due.target)
-        owner = (
-            accounts.user(conn, due.account_id, mailbox.user_id)
-            if mailbox and mailbox.user_id
-            else None
-        )
-    if mailbox is None or user is None or not user.active or not _still_true(mailbox, due):
+        users = {each.id: each for each in accounts.users(conn, account_id)}
+        for due in some:
+            mailbox = mailboxes.mailbox(conn, account_id, due.payload["mailbox_id"])
+            if mailbox is not None and _still_true(mailbox, due):
+                owner = users.get(mailbox.user_id) if mailbox.user_id else None
+                stops[mailbox.id] = Stop(due, mailbox, owner)
+    user = users.get(some[0].target)
+    if not stops or user is None or not user.active:
         return None
-    return _message(mailer, mailbox, user, owner, due)
+    return _message(mailer, user, list(stops.values()))
 
 
 def _still_true(mailbox: Mailbox, due: Due) -> bool:
@@ -84,58 +122,86 @@ def _still_true(mailbox: Mailbox, due: Due) -> bool:
     return mailbox.status is MailboxStatus.RECONNECT and mailbox.stopped_at == due.told_at
 
 
-def _message(
-    mailer: Mailer, mailbox: Mailbox, user: User, owner: User | None, due: Due
-) -> EmailMessage:
-    own = user.id == mailbox.user_id
+def _message(mailer: Mailer, user: User, stops: Sequence[Stop]) -> EmailMessage:
+    first = stops[0]
+    own = all(each.mailbox.user_id == user.id for each in stops)
     message = EmailMessage()
     message["To"] = user.address
-    message["Subject"] = f"Reconnect {mailbox.address}" if own else _title(mailbox)
-    message["Date"] = format_datetime(due.told_at)
+    message["Subject"] = f"Reconnect {_named(stops)}" if own else _title(stops)
+    message["Date"] = format_datetime(first.due.told_at)
     host = urlsplit(mailer.public_url).hostname
-    message["Message-ID"] = f"<reconnect-{due.event_id}-{user.id}@{host}>"
+    events = "-".join(str(each.due.event_id) for each in stops)
+    name = events if len(stops) == 1 else f"{len(stops)}-{sha256(events.encode()).hexdigest()[:20]}"
+    message["Message-ID"] = f"<reconnect-{name}-{user.id}@{host}>"
     message["Auto-Submitted"] = "auto-generated"
-    cause = causes.explain(str(due.payload.get("cause", "")))
-    lines = _to_owner if own else _to_admin
-    message.set_content("\n\n".join(lines(mailer, mailbox, owner, cause, due.told_at)) + "\n")
+    if len(stops) > 1:
+        lines = _of_many(mailer, user, stops)
+    else:
+        lines = (_to_owner if own else _to_admin)(mailer, first)
+    message.set_content("\n\n".join(lines) + "\n")
     return message
 
 
-def _title(mailbox: Mailbox) -> str:
-    moves = mailbox.status is MailboxStatus.CONNECTED
-    return f"{mailbox.address} {'must be reconnected' if moves else 'stopped'}"
+def _named(stops: Sequence[Stop]) -> str:
+    return stops[0].mailbox.address if len(stops) == 1 else f"{len(stops)} mailboxes"
 
 
-def _to_owner(
-    mailer: Mailer, mailbox: Mailbox, _owner: User | None, cause: causes.Cause, at: datetime
-) -> Iterator[str]:
-    reads_on = mailbox.status is MailboxStatus.CONNECTED
-    what = "is still read, but not for long" if reads_on else f"stopped on {_time(at)}"
-    yield f"{mailbox.address} {what}. {cause.sentence}"
-    yield cause.action
-    yield f"Reconnect: {mailer.public_url}/mailboxes/{mailbox.id}/reconnect"
-    if not reads_on:
-        yield causes.promise(cause)
+def _title(stops: Sequence[Stop]) -> str:
+    moves = any(each.reads_on for each in stops)
+    return f"{_named(stops)} {'must be reconnected' if moves else 'stopped'}"
+
+
+def _to_owner(mailer: Mailer, stop: Stop) -> Iterator[str]:
+    what = "is still read, but not for long" if stop.reads_on else _since(stop)
+    yield f"{stop.mailbox.address} {what}. {stop.cause.sentence}"
+    yield stop.cause.action
+    yield f"Reconnect: {mailer.public_url}/mailboxes/{stop.mailbox.id}/reconnect"
+    if not stop.reads_on:
+        yield causes.promise(stop.cause)
     yield "This is sent once each time a mailbox stops."
 
 
-def _to_admin(
-    mailer: Mailer, mailbox: Mailbox, owner: User | None, cause: causes.Cause, at: datetime
-) -> Iterator[str]:
+def _to_admin(mailer: Mailer, stop: Stop) -> Iterator[str]:
+    owner = stop.owner
     whose = f", the mailbox of {owner.name or owner.address}," if owner else ""
-    reads_on = mailbox.status is MailboxStatus.CONNECTED
-    what = "is still read, but not for long" if reads_on else f"stopped on {_time(at)}"
-    yield f"{mailbox.address}{whose} {what}. {cause.sentence}"
-    if cause.admin:
-        yield f"It needs an administrator. {cause.action}"
+    what = "is still read, but not for long" if stop.reads_on else _since(stop)
+    yield f"{stop.mailbox.address}{whose} {what}. {stop.cause.sentence}"
+    if stop.cause.admin:
+        yield f"It needs an administrator. {stop.cause.action}"
     yield (
         "Its owner was told and can reconnect it." if owner else "It has no owner to reconnect it."
     )
     yield f"All mailboxes: {mailer.public_url}/mailboxes"
 
 
-def _time(at: datetime) -> str:
-    return f"{at.day} {at:%B %Y} at {at:%H:%M} UTC"
+def _of_many(mailer: Mailer, user: User, stops: Sequence[Stop]) -> Iterator[str]:
+    """One paragraph for each cause, the most frequent first."""
+    yield f"{len(stops)} mailboxes wait to be connected again."
+    by_cause: dict[causes.Cause, list[Stop]] = defaultdict(list)
+    for each in stops:
+        by_cause[each.cause].append(each)
+    for cause, some in sorted(by_cause.items(), key=lambda item: -len(item[1])):
+        addresses = ", ".join(each.mailbox.address for each in some[:NAMED])
+        more = f" and {len(some) - NAMED} more" if len(some) > NAMED else ""
+        yield f"{cause.sentence} {cause.action}\n{addresses}{more}"
+    own = [each.mailbox for each in stops if each.mailbox.user_id == user.id]
+    if own:
+        links = (f"{mailer.public_url}/mailboxes/{each.id}/reconnect" for each in own[:NAMED])
+        yield "\n".join(("Reconnect yours:", *links))
+    if len(own) < len(stops):
+        yield "Owners were told and can reconnect their mailboxes."
+    yield f"All mailboxes: {mailer.public_url}/mailboxes"
 
 
-MAIL = Destination("mail", _targets, _send, there=lambda running: running.mailer is not None)
+def _since(stop: Stop) -> str:
+    at = stop.due.told_at
+    return f"stopped on {at.day} {at:%B %Y} at {at:%H:%M} UTC"
+
+
+MAIL = Destination(
+    NAME,
+    _targets,
+    _send,
+    there=lambda running: running.mailer is not None,
+    together=frozenset({RECONNECT_TOPIC}),
+)

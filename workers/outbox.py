@@ -10,9 +10,9 @@ A new kind of receiver is one more `Destination`.
 import random
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -58,30 +58,37 @@ def spread(running: Runtime) -> int:
         for account_id, some in by_account.items():
             webhooks.address(conn, account_id, some, now)
             for each in (one for one in DESTINATIONS if one.there(running)):
-                pairs = each.targets(conn, account_id, some)
-                deliveries.add(conn, account_id, each.name, pairs, now)
+                by_time: dict[datetime, list[tuple[int, int]]] = defaultdict(list)
+                for one in each.targets(conn, account_id, some, now):
+                    by_time[one.due_at].append((one.event_id, one.receiver))
+                for due_at, pairs in by_time.items():
+                    deliveries.add(conn, account_id, each.name, pairs, now, due_at)
     return len(events)
 
 
-def send(running: Runtime, destination: Destination, due: Due) -> None:
-    """One try of a delivery, and what came of it."""
+def send(running: Runtime, destination: Destination, some: Sequence[Due]) -> None:
+    """One try of deliveries that go together, and what came of it."""
     error = ""
     try:
-        destination.send(running, due)
+        destination.send(running, some)
     except NotDelivered as failure:
         error = failure.error
     except Exception as failure:
         error = type(failure).__name__
-        log.exception("delivery failed", delivery=due.id, error=error)
-    now, again = running.clock(), again_after(due.attempts, random.random())  # noqa: S311 - jitter
+        log.exception("delivery failed", delivery=some[0].id, error=error)
+    now, chance = running.clock(), random.random()  # noqa: S311 - jitter
+    outcomes = []
     with running.database.begin() as conn:
-        if not error:
-            deliveries.delivered(conn, due, None, now)
-        else:
-            next_at = None if again is None else now + again
-            deliveries.failed(conn, due, next_at, None, error)
-    outcome = "failed" if error and again is not None else "dead" if error else "delivered"
-    DELIVERIES.labels(destination.name, outcome).inc()
+        for due in some:
+            if not error:
+                deliveries.delivered(conn, due, None, now)
+                outcomes.append("delivered")
+                continue
+            again = again_after(due.attempts, chance)
+            deliveries.failed(conn, due, None if again is None else now + again, None, error)
+            outcomes.append("dead" if again is None else "failed")
+    for outcome in outcomes:
+        DELIVERIES.labels(destination.name, outcome).inc()
 
 
 class Post:
@@ -122,10 +129,10 @@ class Post:
                 waits = deliveries.waits(conn, each.name, now)
             if waits and free:
                 with running.database.begin() as conn:
-                    due = deliveries.claim(conn, each.name, now, now + TRY, 1)
-                for one in due:
+                    due = deliveries.claim_together(conn, each.name, each.together, now, now + TRY)
+                if due:
                     free -= 1
-                    yield partial(send, running, each, one)
+                    yield partial(send, running, each, due)
         for _ in range(free):
             visit = webhooks.claim(running, self._stopping)
             if visit is None:

@@ -5,11 +5,11 @@ worker that dies in it leaves a delivery that is due again then. What comes of a
 for the newest one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, func, or_, select, update
 
 from crm.outbox_tables import Delivery, OutboxEvent, WebhookEndpoint
 from crm.store import paging, sql
@@ -90,8 +90,10 @@ def add(
     destination: str,
     pairs: Iterable[tuple[int, int]],
     now: datetime,
+    due_at: datetime | None = None,
 ) -> None:
-    """Deliveries for pairs of event and target; those that exist stay as they are."""
+    """Deliveries for pairs of event and target, due at once or at `due_at`; those that exist stay as
+    they are."""
     rows = [
         {
             "account_id": account_id,
@@ -99,7 +101,7 @@ def add(
             "destination": destination,
             "target": target,
             "attempts": 0,
-            "next_at": now,
+            "next_at": due_at or now,
             "created_at": now,
         }
         for event_id, target in pairs
@@ -131,7 +133,63 @@ def claim(
     )
     if target is not None:
         due = due.where(Delivery.target == target)
-    ids = conn.scalars(due.execution_options(all_accounts=_ALL)).all()
+    return _take(conn, conn.scalars(due.execution_options(all_accounts=_ALL)).all(), now, until)
+
+
+def claim_together(
+    conn: Connection, destination: str, topics: Collection[str], now: datetime, until: datetime
+) -> list[Due]:
+    """Take the delivery that has been due longest; one of these topics with all others of its topic
+    to the same receiver that are due, or wait for their first try. Nobody else gets them before
+    `until`."""
+    first = (
+        select(Delivery.id, Delivery.account_id, Delivery.target, OutboxEvent.topic)
+        .join(OutboxEvent, OutboxEvent.id == Delivery.event_id)
+        .where(Delivery.destination == destination, Delivery.next_at <= now)
+        .order_by(Delivery.next_at, Delivery.id)
+        .limit(1)
+        .execution_options(all_accounts=_ALL)
+    )
+    row = conn.execute(first).first()
+    if row is None:
+        return []
+    untried = and_(Delivery.next_at.is_not(None), Delivery.attempts == 0)
+    of_topic = select(OutboxEvent.id).where(
+        OutboxEvent.account_id == row.account_id, OutboxEvent.topic == row.topic
+    )
+    theirs = (
+        select(Delivery.id)
+        .where(
+            Delivery.account_id == row.account_id,
+            Delivery.destination == destination,
+            Delivery.target == row.target,
+            or_(Delivery.next_at <= now, untried),
+            Delivery.event_id.in_(of_topic) if row.topic in topics else Delivery.id == row.id,
+        )
+        .order_by(Delivery.id)
+        .with_for_update()  # whoever comes second waits, and finds nothing left
+    )
+    return _take(conn, conn.scalars(theirs).all(), now, until)
+
+
+def last_tries(
+    conn: Connection, account_id: int, destination: str, targets: Collection[int]
+) -> dict[int, datetime]:
+    """When each of these receivers was last told something, or was tried to be."""
+    query = (
+        select(Delivery.target, func.max(Delivery.tried_at))
+        .where(
+            Delivery.account_id == account_id,
+            Delivery.destination == destination,
+            Delivery.target.in_(sorted(targets)),
+            Delivery.tried_at.is_not(None),
+        )
+        .group_by(Delivery.target)
+    )
+    return {target: at for target, at in conn.execute(query) if at is not None}
+
+
+def _take(conn: Connection, ids: Sequence[int], now: datetime, until: datetime) -> list[Due]:
     if not ids:
         return []
     taken = update(Delivery).where(Delivery.id.in_(ids))

@@ -13,7 +13,8 @@ from infra.mailer import Mailer
 from infra.settings import Settings
 from providers import causes
 from tests.mail_server import serving
-from tests.workers.outbox_desk import deliver, endpoint, pass_time
+from tests.workers import outbox_desk
+from tests.workers.outbox_desk import endpoint, pass_time
 from workers import notices
 from workers.runtime import mailer_of
 
@@ -73,6 +74,13 @@ def connect(desk):
         mailboxes.connect(conn, desk.account_id, new, desk.secrets, desk.clock)
 
 
+def deliver(desk, running):
+    """All that is due now, and what waited a moment for others like it."""
+    outbox_desk.deliver(desk, running)
+    desk.clock += notices.GATHERED
+    outbox_desk.deliver(desk, running)
+
+
 def by_recipient(box):
     return {each["To"]: each for each in box.letters}
 
@@ -126,6 +134,61 @@ def pause_for_failing(desk, endpoint_id, state):
         outbox.tell(conn, desk.account_id, PAUSED, f"p:{endpoint_id}", payload, desk.clock)
 
 
+def stop_many(desk, number, cause=causes.REVOKED, first=0):
+    boxes = [desk.mailbox(f"u{n}@acme.test") for n in range(first, first + number)]
+    with desk.database.begin() as conn:
+        for each in boxes:
+            mailboxes.need_reconnect(conn, desk.account_id, each, cause, desk.clock)
+
+
+def of_ana(box):
+    return [each for each in box.letters if each["To"] == ANA]
+
+
+def test_200_mailboxes_that_stop_at_once_are_one_mail_to_an_admin_and_one_to_each_owner(
+    desk, running, box
+):
+    stop_many(desk, 199)
+    stop(desk)
+    for _ in range(3):
+        deliver(desk, running)
+    (letter,) = of_ana(box)
+    assert letter["Subject"] == "200 mailboxes stopped"
+    text = text_of(letter)
+    assert text.startswith("200 mailboxes wait to be connected again.")
+    assert causes.explain(causes.REVOKED).sentence in text
+    assert "u19@acme.test and 179 more" in text
+    assert causes.explain(causes.PASSWORD_CHANGED).sentence in text
+    assert "ben@acme.test Owners were told" in text
+    assert sorted(each["To"] for each in box.letters if each["To"] != ANA) == sorted(
+        [BEN, *(f"u{n}@acme.test" for n in range(199))]
+    )
+
+
+def test_what_stops_later_is_told_to_an_admin_with_a_quarter_of_an_hour_between(desk, running, box):
+    stop_many(desk, 1)
+    deliver(desk, running)
+    for minute in range(10):
+        desk.clock += timedelta(minutes=1)
+        stop_many(desk, 1, first=minute + 1)
+        deliver(desk, running)
+    assert [each["Subject"] for each in of_ana(box)] == ["u0@acme.test stopped"]
+    desk.clock += notices.APART
+    deliver(desk, running)
+    assert [each["Subject"] for each in of_ana(box)][1:] == ["10 mailboxes stopped"]
+
+
+def test_an_owner_who_is_an_admin_is_told_of_all_in_one_mail(desk, running, box):
+    stop_many(desk, 2)
+    own = desk.mailbox(ANA)
+    with desk.database.begin() as conn:
+        mailboxes.need_reconnect(conn, desk.account_id, own, causes.REVOKED, desk.clock)
+    deliver(desk, running)
+    (letter,) = of_ana(box)
+    assert letter["Subject"] == "3 mailboxes stopped"
+    assert f"Reconnect yours: https://crm.acme.test/mailboxes/{own}/reconnect" in text_of(letter)
+
+
 def test_an_admin_is_asked_for_help_where_it_takes_one(desk, running, box):
     stop(desk, causes.ADMIN_BLOCKED)
     deliver(desk, running)
@@ -150,7 +213,7 @@ def test_a_server_that_is_away_gets_it_later(desk, running, box):
 
 
 def test_a_mailbox_that_was_connected_again_meanwhile_is_no_news(desk, running, box):
-    box.refusals = ["451 later"] * 2
+    box.refusals = ["451 later"] * 4
     stop(desk)
     deliver(desk, running)
     connect(desk)
@@ -159,7 +222,7 @@ def test_a_mailbox_that_was_connected_again_meanwhile_is_no_news(desk, running, 
 
 
 def test_each_stop_is_told_and_an_older_one_no_more(desk, running, box):
-    box.refusals = ["451 later"] * 2
+    box.refusals = ["451 later"] * 4
     stop(desk, causes.MFA)
     deliver(desk, running)
     connect(desk)

@@ -20,7 +20,8 @@ from tests.waiting import LEAST
 from tests.workers.outbox_desk import deliver, delivered, endpoint, of, pass_time, tell
 from tests.workers.receivers import Receiver
 from workers import outbox as work
-from workers.outbox import Destination, NotDelivered, Post
+from workers.destination import Destination, NotDelivered, Target
+from workers.outbox import Post
 
 ZOE = "zoe@client.test"
 ALL = tuple(TOPICS)
@@ -295,13 +296,13 @@ def test_opting_out_again_ends_the_events_of_refused_messages(office, receiver, 
 def test_another_kind_of_receiver_is_one_more_destination(office, running, monkeypatch):
     sent, fails = [], [True]
 
-    def targets(conn, account_id, some):
-        return [(each.id, 7) for each in some if each.topic == "mailbox.reconnect"]
+    def targets(conn, account_id, some, now):
+        return [Target(each.id, 7, now) for each in some if each.topic == "mailbox.reconnect"]
 
-    def send(running, due):
+    def send(running, some):
         if fails.pop() if fails else False:
             raise NotDelivered("SmtpDown")
-        sent.append((due.target, due.payload))
+        sent.extend((due.target, due.payload) for due in some)
 
     monkeypatch.setattr(work, "DESTINATIONS", (Destination("mail", targets, send),))
     tell(office, "r:1", "mailbox.reconnect", mailbox_id=1)

@@ -278,3 +278,26 @@ def test_many_workers_at_once_send_each_event_once_to_each_endpoint(office, rece
 
     assert Counter(each.url for each in receiver.got) == dict.fromkeys(urls, len(keys))
     assert len({(each.url, each.id) for each in receiver.got}) == len(urls) * len(keys)
+
+
+def test_of_workers_that_come_at_once_one_takes_all_that_goes_together(office):
+    """The others wait for it, and find nothing left: two would be two mails."""
+    for n in range(40):
+        tell(office, f"r:{n}", "mailbox.reconnect", mailbox_id=n)
+    tell(office, "p:1", "webhook.paused")
+    now, until = office.clock, office.clock + timedelta(minutes=1)
+    with office.database.begin() as conn:
+        events = outbox.take_news(conn, now, 100)
+        later = [(each.id, 7) for each in events]
+        deliveries.add(conn, office.account_id, "mail", later[:1], now)
+        deliveries.add(conn, office.account_id, "mail", later[1:], now, until)
+        deliveries.add(conn, office.account_id, "mail", [(events[0].id, 8)], now, until)
+
+    def take(_):
+        with office.database.begin() as conn:
+            some = deliveries.claim_together(conn, "mail", {"mailbox.reconnect"}, now, until)
+            return [each.payload["mailbox_id"] for each in some if each.target == 7]
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = sorted(pool.map(take, range(4)), key=len)
+    assert taken == [[], [], [], list(range(40))]
