@@ -14,14 +14,13 @@ import structlog
 from crm.database import Connection, OperationalError
 from crm.kinds import kind_of
 from crm.model import Context, Headers, Original, Place, Ref, Verdict
-from crm.rules.decide import decide, refuse_by_place
+from crm.rules.decide import decide
 from crm.rules.facts import root_of
 from crm.rules.forwarded import FORWARDED
 from crm.rules.turns import turned_by
 from crm.store import files, settle
 from crm.store.again import FATAL
 from crm.store.limits import LIMIT
-from crm.store.settings import settings_of
 from crm.store.settle import (
     Contexts,
     Later,
@@ -46,6 +45,7 @@ from providers.client import (
     Reconnect,
     Retry,
 )
+from workers import listed
 from workers.ahead import Ahead
 from workers.caution import Caution
 from workers.files import FILES
@@ -109,43 +109,15 @@ class Settling:
             self._settle(fresh, cursor)
 
     def _settle(self, fresh: Sequence[Item], cursor: str | None) -> None:
-        kind = self.run.mailbox.kind
-        self.placed = {
-            item.ref.id: Refused(item.ref, item.place, item.headers, rule)
-            for item in fresh
-            if item.place and (rule := refuse_by_place(item.place, kind))
-        }
-        nameless = self._nameless()
-        listed = {ref: each for ref, each in self.placed.items() if ref not in nameless}
-        outcomes: list[Outcome] = [*listed.values()]
-        readable = [item for item in fresh if item.ref.id not in listed]
-        outcomes += self._judge(self._headers(self._threading(readable), outcomes))
+        self.placed = listed.refused(self.run, fresh)
+        nameless = listed.nameless(self.runtime, self.run, self.placed)
+        refused = {ref: each for ref, each in self.placed.items() if ref not in nameless}
+        outcomes: list[Outcome] = [*refused.values()]
+        readable = [item for item in fresh if item.ref.id not in refused]
+        asked = listed.with_threading(self.runtime, self.run, readable)
+        outcomes += self._judge(self._headers(asked, outcomes))
         self._commit(outcomes, cursor)
         self.placed = {}
-
-    def _nameless(self) -> set[str]:
-        """Junk and trash of which nothing is known but its place. Its headers are read all the same:
-        people look for a missing reply by its sender."""
-        hidden = {Place.JUNK, Place.TRASH}
-        them = [each for each in self.placed.values() if each.place in hidden]
-        unread = [each.ref for each in them if each.headers is None]
-        if not unread:
-            return set()
-        with self.runtime.database.read() as conn:
-            named = settle.named(conn, self.run.mailbox, unread)
-        return {ref.id for ref in unread} - named
-
-    def _threading(self, items: list[Item]) -> list[Item]:
-        """Have the headers of sent mail read where a rule asks what it answers (`log_own_replies`)
-        and the listing does not tell (Graph's)."""
-        mute = {item.ref for item in items if item.place is Place.SENT and not _told(item)}
-        if not mute:
-            return items
-        with self.runtime.database.read() as conn:
-            settings = settings_of(conn, self.run.mailbox.account_id)
-        if not settings.switches.log_own_replies:
-            return items
-        return [replace(item, headers=None) if item.ref in mute else item for item in items]
 
     def settle_pending(self) -> int:
         """Judge again what is due; how many messages that were."""
@@ -381,16 +353,11 @@ class Settling:
                 self.runtime.queue.wake(*others)
 
 
-def _told(item: Item) -> bool:
-    """Whether nothing more about what it answers can be asked for."""
-    return item.headers is None or bool(item.headers.answers)
-
-
-def _tells_more(logged: Logged, listed: Headers) -> bool:
+def _tells_more(logged: Logged, told: Headers) -> bool:
     """Whether the whole message answers others than the listing told. The original of a forward was
     judged by what it answers itself."""
     its_own = logged.verdict.rule != FORWARDED
-    return its_own and logged.message.headers.answers != listed.answers
+    return its_own and logged.message.headers.answers != told.answers
 
 
 def _labels(outcome: Outcome) -> tuple[str, str]:
