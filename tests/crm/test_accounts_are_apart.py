@@ -187,7 +187,7 @@ def of_the_outbox(victim):
     return {
         "topic": "t", "key": "mine", "payload": {}, "payloads": {"mine": {}}, "values": {"name": "mine"},
         "endpoint_id": endpoint.id, "endpoint_ids": [endpoint.id], "event_ids": told,
-        "delivery_id": waiting.id, "destination": deliveries.WEBHOOK, "pairs": [(told[0], endpoint.id)],
+        "delivery_id": waiting.id, "destination": deliveries.WEBHOOK, "targets": [endpoint.id], "pairs": [(told[0], endpoint.id)],
         "url": "https://mine.test", "topics": [MARK],
     }  # fmt: skip
 
