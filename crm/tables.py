@@ -121,6 +121,7 @@ class Mailbox(Owned, Base):
             sqlite_where=text("moved_to <> ''"),
         ),
         Index("ix_mailbox_subject", "subject"),
+        Index("ix_mailbox_spent_at", "spent_at"),
         Index("ix_mailbox_token_hash", "token_hash"),
         Index("ix_mailbox_token_prefix", "token_prefix"),
     )
@@ -157,6 +158,9 @@ class Mailbox(Owned, Base):
     failed_runs: Mapped[int] = mapped_column(
         default=0, server_default="0"
     )  # since the last good one
+    spent: Mapped[str] = mapped_column(default="", server_default=text("''"))  # see crm.spending
+    spent_units: Mapped[int] = mapped_column(default=0, server_default="0")
+    spent_at: Mapped[datetime | None]
     deaths: Mapped[int] = mapped_column(default=0, server_default="0")  # see crm.store.deaths
     in_hand: Mapped[str] = mapped_column(default="", server_default=text("''"))
     suspect: Mapped[str] = mapped_column(default="", server_default=text("''"))

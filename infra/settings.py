@@ -121,6 +121,15 @@ class Settings(BaseSettings):
         "https://www.googleapis.com/oauth2/v3/certs",
         description="Keys of Google's security event tokens (Cross-Account Protection)",
     )
+    gmail_units_per_minute: int = Field(
+        6000,
+        ge=1000,
+        description="Quota units a minute that Google's console grants your project for each user; "
+        "nine tenths are used",
+    )
+    gmail_project_units_per_minute: int = Field(
+        1_200_000, ge=1000, description="The same for all users together"
+    )
     pubsub_api_url: Url = Field("https://pubsub.googleapis.com", description="Pub/Sub API")
     graph_api_url: Annotated[Url, AfterValidator(values.graph_url)] = Field(
         "https://graph.microsoft.com/v1.0", description="Microsoft Graph; no path means `/v1.0`"

@@ -3,6 +3,7 @@
     ProviderError
     ├── Retry(after)      again, not before `after` seconds; kept per mailbox, checked before any call
     │   └── Limited       a limit of the mailbox or of our whole project: no message's fault
+    │       └── OutOfBudget   one that would be met: nothing was asked
     ├── CursorExpired     list what came since the last good time
     ├── Reconnect(cause)  stop, tell the person once, keep everything
     ├── Gone              this one message is not there (any more)
@@ -18,6 +19,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from crm.model import Dropped, Folder, Headers, Message, Place, Ref, WatchState
+from crm.spending import Spent
 
 Cursor: TypeAlias = str  # where in a mailbox's changes we are; opaque outside its adapter
 CHUNK = 256 * 1024  # bytes of an attachment in one piece
@@ -50,6 +52,16 @@ class Limited(Retry):
         super().__init__(after, reason)
         self.shape = shape
         self.everyone = everyone
+
+
+class OutOfBudget(Limited):
+    """So much was asked of the mailbox that the next call might meet its limit: it was not made. In
+    `after` seconds there is room for it."""
+
+    after: float
+
+    def __init__(self, after: float) -> None:
+        super().__init__("budget", after, "saving the rest of the limit")
 
 
 class CursorExpired(ProviderError):
@@ -208,6 +220,10 @@ class MailClient(Protocol):
     def carefully(self) -> None:
         """From here on listings carry no headers, so that nothing is read of a message before it is
         asked for: reading one ended a process."""
+        ...
+
+    def spent(self) -> Spent | None:
+        """What was asked of the mailbox lately, where that is counted: the next client is to know."""
         ...
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from crm.model import (
     Ref,
     WatchState,
 )
+from crm.spending import Spent
 from providers.client import CHUNK, Cursor, CursorExpired, Gone, Item, Page
 
 WATCH_LIFE = timedelta(days=7)
@@ -235,6 +236,10 @@ class MemoryClient:
 
     def carefully(self) -> None:
         """Listings have no headers anyhow."""
+
+    def spent(self) -> Spent | None:
+        """Nobody counts."""
+        return None
 
     def close(self) -> None:
         """Nothing is open."""

@@ -1,5 +1,6 @@
 """The only place that knows which provider has which adapter."""
 
+from crm.spending import Spent
 from infra.settings import Settings
 from providers.authority import Authority
 from providers.client import MailClient
@@ -8,17 +9,20 @@ from providers.tokens import TokenSource
 PROVIDERS = ("gmail", "graph")
 
 
-def open_client(provider: str, access: TokenSource, settings: Settings) -> MailClient:
-    """A client of one mailbox. Makes no request. Raises ValueError for an unknown provider."""
+def open_client(
+    provider: str, access: TokenSource, settings: Settings, spent: Spent | None = None
+) -> MailClient:
+    """A client of one mailbox, of which `spent` was asked lately (None: nobody counts). Makes no
+    request. Raises ValueError for an unknown provider."""
     # An adapter is imported when the first mailbox needs it: its SDK costs up to a second.
     if provider == "gmail":
         from providers.gmail.client import GmailClient
 
-        return GmailClient(access, settings)
+        return GmailClient(access, settings, spent=spent)
     if provider == "graph":
         from providers.graph.client import GraphClient
 
-        return GraphClient(access, settings)
+        return GraphClient(access, settings, spent=spent)
     raise ValueError(f"no such provider: {provider!r}")
 
 

@@ -7,7 +7,7 @@ from infra.metrics import counter
 
 LIMITS = counter(
     "replylog_provider_limits_total",
-    "Limits that a provider told us of, by its shape",
+    "Limits that a provider told us of, by shape; `budget`: we stopped short of one ourselves",
     ["provider", "shape"],
 )
 LONGEST = 24 * 3600.0  # a wait that is longer than a day is a mistake

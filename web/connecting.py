@@ -33,7 +33,7 @@ def new_mailbox(
 ) -> NewMailbox:
     """The mailbox with its place "from now on" and the folders that its rules fill. Asks the
     provider; raises ProviderError."""
-    client = open_client(provider, HeldToken(grant.tokens.access_token), settings)
+    client = open_client(provider, HeldToken(grant.tokens.access_token), settings, None)
     try:
         cursor, folders = client.baseline(), tuple(client.folders())
     finally:

@@ -10,6 +10,7 @@ from crm.explainer import Line
 from crm.model import Headers, MailboxStatus, Ref
 from crm.rules.decide import explain
 from crm.rules.registry import BY_ID
+from crm.spending import Spent
 from crm.store import limits, runs
 from crm.store.context import load_context
 from crm.store.journal import Entry
@@ -59,14 +60,16 @@ def _looked(entry: Entry, mailbox: Mailbox) -> Values:
         token = runs.borrow(conn, mailbox, here.clock(), LOOK)
     if not token:
         return Values(problem=READING)
+    client = here.client_of(mailbox)
     try:
-        headers = _asked(entry, mailbox)
+        headers = client.headers([Ref(entry.provider_id)])[0]
     except Gone:
         headers = None
     except (ProviderError, NotConnected) as error:
         return Values(problem=_problem(mailbox, error))
     finally:
-        _let_go(mailbox, token)
+        client.close()
+        _let_go(mailbox, token, client.spent())
     return _explained(headers, mailbox) if headers else Values(problem=GONE)
 
 
@@ -96,20 +99,14 @@ def _noted(mailbox: Mailbox, error: Retry) -> None:
         limits.block(conn, mailbox, until, by, now)
 
 
-def _let_go(mailbox: Mailbox, token: str) -> None:
+def _let_go(mailbox: Mailbox, token: str, spent: Spent | None) -> None:
     here = parts()
     with here.database.begin() as conn:
-        waiting = runs.give_back(conn, mailbox, token, here.clock())
+        now = here.clock()
+        runs.note_spent(conn, mailbox, token, spent, now)
+        waiting = runs.give_back(conn, mailbox, token, now)
     if waiting:
         here.ring(mailbox.id)
-
-
-def _asked(entry: Entry, mailbox: Mailbox) -> Headers | None:
-    client = parts().client_of(mailbox)
-    try:
-        return client.headers([Ref(entry.provider_id)])[0]
-    finally:
-        client.close()
 
 
 def _explained(headers: Headers, mailbox: Mailbox) -> Values:

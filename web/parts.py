@@ -12,6 +12,7 @@ from redis import Redis
 
 from crm.database import Database
 from crm.model import Tokens
+from crm.spending import Spent
 from crm.store import mailboxes
 from crm.store.mailboxes import Mailbox
 from infra.blobs import Blobs
@@ -24,7 +25,7 @@ from workers.queue import Queue, QueueDown
 
 NAME = "replylog"
 Clock = Callable[[], datetime]
-OpenClient = Callable[[str, TokenSource, Settings], MailClient]
+OpenClient = Callable[[str, TokenSource, Settings, Spent | None], MailClient]
 
 
 def utc_now() -> datetime:
@@ -62,7 +63,7 @@ class Parts:
                 return mailboxes.save_tokens(conn, *where, tokens, version, self.secrets)
 
         access = StoredTokens(load, save, partial(oauth.refresh, mailbox.provider, self.settings))
-        return self.open_client(mailbox.provider, access, self.settings)
+        return self.open_client(mailbox.provider, access, self.settings, mailbox.spent)
 
 
 def parts() -> Parts:

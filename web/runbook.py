@@ -90,7 +90,14 @@ ENTRIES: tuple[Entry, ...] = (
         ),
         (
             ("replylog_mailboxes_blocked", "many at once: a quota of the whole app"),
-            ("replylog_provider_limits_total", "which limits are met, by their shape"),
+            (
+                "replylog_provider_limits_total",
+                "which limits are met, by their shape; `budget` is one that we stop short of ourselves",
+            ),
+            (
+                "replylog_quota_units",
+                "how near Gmail's mailboxes together are to your project's quota",
+            ),
         ),
     ),
     Entry(

@@ -3,19 +3,28 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from crm.store import limits
+from crm.store import limits, runs
 from crm.store.limits import ERROR, LIMIT, SETUP
 from crm.store.mailboxes import Mailbox
+from infra.metrics import gauge
 from providers import causes
 from providers.client import Limited, Operator, Retry
 from providers.waiting import LIMITS
 from workers.runtime import Runtime
 from workers.times import after_failed_run, jitter
 
+UNITS = gauge(
+    "replylog_quota_units",
+    "Units of its quota that all mailboxes of a provider together spent in the last minute",
+    ["provider"],
+)
+
 OPERATOR_PAUSE = timedelta(minutes=15)
 PROJECT = f"{LIMIT}project"
 DAY = f"{SETUP}{causes.PROJECT_QUOTA}"
 SPREAD = timedelta(minutes=1)  # over which everybody comes back
+MINUTE = timedelta(minutes=1)
+LOOK_EVERY = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +62,24 @@ def block_everyone(runtime: Runtime, provider: str, until: datetime, by: str) ->
 def spread(by: str) -> timedelta:
     """How much later than `blocked_until` a mailbox comes back, so that not all do at once."""
     return SPREAD - jitter(SPREAD, 1.0) if by in (PROJECT, DAY) else timedelta()
+
+
+class Project:
+    """The timetable's look at what all mailboxes of Gmail have spent together: short of the limit of
+    our project all of them wait a minute. Each sees to its own limit (`providers.budget`)."""
+
+    def __init__(self, running: Runtime) -> None:
+        self._running = running
+        self._look_at: datetime | None = None
+
+    def look_due(self, now: datetime) -> None:
+        if self._look_at is not None and self._look_at - LOOK_EVERY <= now < self._look_at:
+            return
+        with self._running.database.read() as conn:
+            units = runs.spent_since(conn, "gmail", now - MINUTE)
+        UNITS.labels("gmail").set(units)
+        self._look_at = now + LOOK_EVERY
+        if units >= self._running.project_units:
+            LIMITS.labels("gmail", "project-budget").inc()
+            block_everyone(self._running, "gmail", now + MINUTE, PROJECT)
+            self._look_at = now + MINUTE

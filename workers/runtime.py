@@ -19,6 +19,7 @@ from infra.posting import Answer
 from infra.secrets import Secrets
 from infra.settings import Settings
 from providers import oauth, registry
+from providers.budget import allowance
 from providers.client import MailClient
 from providers.hosts import Host, host_of
 from providers.tokens import StoredTokens
@@ -44,6 +45,7 @@ class Runtime:
     host_of: Callable[[str], Host] = lambda _address: Host.UNKNOWN  # who hosts an address's mail
     post: Callable[[str, Mapping[str, str], bytes], Answer] = posting.post
     mailer: Mailer | None = None  # None: no mail is sent
+    project_units: int = 1_000_000  # of Gmail's quota, a minute, for all mailboxes together
     renew: Callable[[Mailbox], object] = lambda _mailbox: None  # a mailbox's token, at its provider
 
 
@@ -63,6 +65,7 @@ def runtime(settings: Settings, redis: Redis) -> Iterator[Runtime]:
             host_of=partial(host_of, settings=settings),
             post=partial(posting.post, anywhere=settings.posts_anywhere),
             mailer=mailer_of(settings),
+            project_units=allowance(settings.gmail_project_units_per_minute, 60.0).units,
             renew=lambda mailbox: source(mailbox).token(fresh=True),
         )
     finally:
@@ -107,4 +110,6 @@ def client_opener(
 ) -> Callable[[Mailbox], MailClient]:
     """Opens live clients of mailboxes, with the tokens of `token_source`."""
     source = token_source(database, secrets, settings)
-    return lambda mailbox: registry.open_client(mailbox.provider, source(mailbox), settings)
+    return lambda mailbox: registry.open_client(
+        mailbox.provider, source(mailbox), settings, mailbox.spent
+    )

@@ -15,15 +15,18 @@ from datetime import datetime, timedelta
 import structlog
 
 from crm.database import OperationalError
+from crm.spending import Spent
 from crm.store import limits, mailboxes, runs, settle
 from crm.store.mailboxes import LeaseLost, Mailbox
 from infra.metrics import counter
 from providers.client import (
     CursorExpired,
     MailClient,
+    OutOfBudget,
     ProviderError,
     Reconnect,
 )
+from providers.waiting import LIMITS
 from workers import consent
 from workers.audit import audit, count_unannounced
 from workers.caution import SOON, Caution
@@ -81,6 +84,7 @@ def sync(runtime: Runtime, mailbox_id: int, stopping: threading.Event) -> None:
     next_wake = run.guarded()
     with runtime.database.begin() as conn:
         now = runtime.clock()
+        runs.note_spent(conn, mailbox, token, run.held.spent(), now)
         again = mailboxes.release(conn, mailbox, token, now, next_wake, run.settled_at)
         if run.well and (mailbox.blocked_by or mailbox.failed_runs):
             limits.ended_well(conn, mailbox.account_id, mailbox.id, now)
@@ -109,12 +113,17 @@ class Running:
     settled_at: datetime | None = None  # everything received before is settled; None: as it was
     beats: int = 0  # renewals of the lease since the run last moved
 
+    client: MailClient | None = field(default=None, init=False)
     settling: Settling = field(init=False)
 
     def __post_init__(self) -> None:
         self.began = self.runtime.clock()
-        self.held = settle.Run(self.mailbox, self.token, LEASE, self.runtime.secrets)
+        secrets = self.runtime.secrets
+        self.held = settle.Run(self.mailbox, self.token, LEASE, secrets, self._spent)
         self.caution = Caution(self.runtime, self.held)
+
+    def _spent(self) -> Spent | None:
+        return self.client.spent() if self.client else None
 
     def guarded(self) -> datetime | None:
         """The run, with every failure turned into what the mailbox needs next; when to wake it."""
@@ -128,7 +137,7 @@ class Running:
     def _attempt(self) -> datetime | None:
         try:
             self.caution.begin()
-            client = self.runtime.open_client(self.mailbox)
+            client = self.client = self.runtime.open_client(self.mailbox)
             try:
                 if self.caution.on:
                     client.carefully()
@@ -142,9 +151,7 @@ class Running:
         except Stopped as ended:
             return self._ended(ended)
         except ProviderError as error:
-            name = type(error).__name__
-            log.warning("provider refused", mailbox=self.mailbox.id, error=name, cause=str(error))
-            return self._failed(error)
+            return self._refused(error)
         except OperationalError:  # the database is away: the lease ends by itself
             raise
         except Exception as error:
@@ -283,6 +290,15 @@ class Running:
         if self.rung or found or since < RECHECK / 2:
             return now + RECHECK
         return now + 3 * RECHECK if since < 2 * RECHECK else quiet(now)
+
+    def _refused(self, error: ProviderError) -> datetime | None:
+        """When to come back: of its limit nothing may be left, which is no failure."""
+        if isinstance(error, OutOfBudget):
+            LIMITS.labels(self.mailbox.provider, error.shape).inc()
+            return self.runtime.clock() + timedelta(seconds=error.after)
+        name = type(error).__name__
+        log.warning("provider refused", mailbox=self.mailbox.id, error=name, cause=str(error))
+        return self._failed(error)
 
     def _failed(self, error: Exception) -> datetime | None:
         """Stop or block the mailbox, unless it is another run's by now, or connected again."""

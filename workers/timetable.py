@@ -23,6 +23,7 @@ from infra.settings import Settings
 from workers.audit import Nightly
 from workers.gauges import Gauges
 from workers.lapses import WatchGauges
+from workers.limits import Project
 from workers.moved import Moved
 from workers.queue import QueueDown
 from workers.runtime import Runtime, runtime
@@ -62,6 +63,7 @@ class Timetable:
         self._nightly = Nightly(running)
         self._watches = WatchGauges(running)
         self._gauges = Gauges(running)
+        self._project = Project(running)
 
     def tick(self) -> bool:
         """Ring what is due now; False where another process leads."""
@@ -75,6 +77,7 @@ class Timetable:
             self._running.queue.wake(*(mailbox_id for _, mailbox_id in due))
         self._running.queue.nudge()
         self._watches.count_due(now)
+        self._project.look_due(now)
         self._gauges.set_due(now)
         self._forget(now)
         self._sweep(now)

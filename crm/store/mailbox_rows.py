@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from crm.model import MailboxKind, MailboxStatus
+from crm.spending import NOTHING, Spent
 from crm.tables import Mailbox as Table
 
 SKEW = timedelta(minutes=1)  # that our machines' clocks may differ by
@@ -54,6 +55,7 @@ class Mailbox:
     owed_began: datetime | None = None
     owed_places: tuple[str, ...] = ()
     repairs: int = 0
+    spent: Spent = NOTHING  # lately, of the provider's limit
 
     @property
     def reason(self) -> str:
@@ -113,6 +115,7 @@ COLUMNS = (
     Table.owed_began,
     Table.owed_places,
     Table.repairs,
+    Table.spent,
 )
 
 
@@ -126,5 +129,6 @@ def mailbox_of(row: Row[Any]) -> Mailbox:
             "status": MailboxStatus(values["status"]),
             "own_addresses": frozenset(values["own_addresses"]),
             "owed_places": tuple(values["owed_places"]),
+            "spent": Spent.read(values["spent"]),
         }
     )

@@ -1,10 +1,12 @@
 """What a run found out about each message of a batch, for `crm.store.settle.commit`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from crm.model import Headers, Kind, Message, Place, Ref, Root, Verdict
+from crm.spending import Spent
 from crm.store.mailbox_rows import Mailbox
 from infra.secrets import Secrets
 
@@ -67,13 +69,15 @@ Outcome: TypeAlias = Logged | Refused | Seen | Later
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run over a mailbox: the token of its lease, how long each commit renews that for, and the
-    secrets that the account's digests take."""
+    """A run over a mailbox: the token of its lease, how long each commit renews that for, the
+    secrets that the account's digests take, and what it has `spent` of its provider's limit (None:
+    that is not counted)."""
 
     mailbox: Mailbox
     lease: str
     ttl: timedelta
     secrets: Secrets
+    spent: Callable[[], Spent | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sqlalchemy import (
 
 from crm.columns import UtcDateTime
 from crm.model import MailboxStatus
+from crm.spending import Spent
 from crm.store import sql
 from crm.store.mailbox_rows import COLUMNS, Mailbox, mailbox_of
 from crm.tables import Mailbox as Table
@@ -68,6 +69,11 @@ _RENEW = HELD.values(
     cursor=func.coalesce(bindparam("moved", type_=Text()), Table.cursor),
     settled_at=func.coalesce(bindparam("settled", type_=UtcDateTime()), Table.settled_at),
 ).returning(Table.blocked_until)
+_SPENT = HELD.values(
+    spent=bindparam("spent"),
+    spent_units=bindparam("units"),
+    spent_at=bindparam("at", type_=UtcDateTime()),
+)
 _RELEASE = HELD.values(
     lease="",
     lease_until=None,
@@ -116,6 +122,25 @@ def renew_lease(
         raise LeaseLost
     blocked_until: datetime | None = held.blocked_until
     return blocked_until
+
+
+def note_spent(
+    conn: Connection, mailbox: Mailbox, token: str, spent: Spent | None, now: datetime
+) -> None:
+    """Remember what was asked of the provider lately; None where that is not counted."""
+    if spent is not None:
+        values = {"spent": spent.text(), "units": spent.units, "at": now}
+        conn.execute(_SPENT, which(mailbox, token) | values)
+
+
+def spent_since(conn: Connection, provider: str, since: datetime) -> int:
+    """What all mailboxes of a provider that were asked since then have spent, together."""
+    query = (
+        select(func.coalesce(func.sum(Table.spent_units), 0))
+        .where(Table.spent_at > since, Table.provider == provider)
+        .execution_options(all_accounts="a project's limit is shared by every account")
+    )
+    return int(conn.scalar(query) or 0)
 
 
 def move_cursor(conn: Connection, mailbox: Mailbox, token: str, cursor: str) -> None:

@@ -20,7 +20,7 @@ from crm.store.outcomes import (
     Run,
     Seen,
 )
-from crm.store.runs import LeaseLost, renew_lease
+from crm.store.runs import LeaseLost, note_spent, renew_lease
 from crm.tables import JournalRow, PendingMessage, Sighting
 
 _MAILBOX: BindParameter[int] = bindparam("mailbox")
@@ -92,6 +92,7 @@ def commit(
     mailbox = run.mailbox
     alone(conn, mailbox.account_id)
     blocked = renew_lease(conn, mailbox, run.lease, now + run.ttl, cursor, settled_at)
+    note_spent(conn, mailbox, run.lease, run.spent(), now)
     if not outcomes:
         return Committed(blocked_until=blocked)
     account = accounts.for_settling(conn, mailbox.account_id, run.secrets)

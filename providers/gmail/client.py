@@ -9,8 +9,10 @@ from googleapiclient.http import HttpRequest
 
 from crm import messages
 from crm.model import WHOLE_MAILBOX, Dropped, Folder, Headers, Message, Ref, WatchState
+from crm.spending import Spent
 from infra.settings import Settings
 from providers import causes
+from providers.budget import Budget, allowance
 from providers.client import Cursor, CursorExpired, Gone, Item, Operator, Page
 from providers.gmail import cursor as cursors
 from providers.gmail.api import api
@@ -19,6 +21,7 @@ from providers.gmail.files import Streams, pieces
 from providers.gmail.history import is_user_label, parts_of
 from providers.gmail.payload import Leaf, decoded, headers_of, leaves_of, message_of
 from providers.gmail.transport import authorized
+from providers.gmail.units import MINUTE, UNITS
 from providers.tokens import TokenSource
 
 PAGE_SIZE = 500  # records or messages a page; Gmail's most
@@ -38,6 +41,7 @@ class GmailClient:
         settings: Settings,
         page_size: int = PAGE_SIZE,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        spent: Spent | None = None,
     ) -> None:
         self._api = api(settings.gmail_api_url)
         self._http = authorized(access)
@@ -49,6 +53,8 @@ class GmailClient:
         self._topic = settings.google_pubsub_topic
         self._page_size = page_size
         self._clock = clock
+        allowed = allowance(settings.gmail_units_per_minute, MINUTE)
+        self._budget = None if spent is None else Budget(allowed, spent, clock)
         self._names: dict[str, str] = {}  # user labels: id to display name
         self._names_read: datetime | None = None
 
@@ -165,11 +171,11 @@ class GmailClient:
         if leaf is None:
             raise Gone
         if leaf.attachment:
-            yield from self._streams.text(self._api.attachment(ref.id, leaf.attachment).uri)
+            yield from self._streamed(self._api.attachment(ref.id, leaf.attachment))
         elif leaf.part.data or not leaf.size:
             yield from pieces(leaf.part.data)
         else:
-            whole = b"".join(self._streams.text(self._api.raw(ref.id).uri))
+            whole = b"".join(self._streamed(self._api.raw(ref.id)))
             yield from pieces(messages.attachment(whole, part) or b"")
 
     def folders(self, more: Sequence[str] = ()) -> Sequence[Folder]:  # noqa: ARG002 - all is followed
@@ -226,18 +232,33 @@ class GmailClient:
     def carefully(self) -> None:
         """Listings have no headers anyhow."""
 
+    def spent(self) -> Spent | None:
+        return None if self._budget is None else self._budget.spent
+
     def close(self) -> None:
         self._http.close()
         self._streams.close()
 
     def _run(self, request: HttpRequest, about: About = About.MAILBOX, needs: str = "") -> Any:
         """The answer. One without the field it `needs` is none of Gmail's."""
+        self._pay(request)
         with translated(about, self._clock):
             return _readable(request.execute(http=self._http), needs)
 
     def _stop(self) -> None:
+        request = self._api.stop()
+        self._pay(request)
         with translated(About.WATCH, self._clock):
-            self._api.stop().execute(http=self._http)  # has no answer
+            request.execute(http=self._http)  # has no answer
+
+    def _streamed(self, request: HttpRequest) -> Iterator[bytes]:
+        self._pay(request)
+        yield from self._streams.text(request.uri)
+
+    def _pay(self, *requests: HttpRequest) -> None:
+        """Before they are sent."""
+        if self._budget is not None:
+            self._budget.spend(sum(UNITS[str(each.methodId)] for each in requests))
 
     def _mailbox_id(self) -> int:
         return int(self._run(self._api.profile(), needs="historyId")["historyId"])
@@ -263,6 +284,7 @@ class GmailClient:
             except Exception as meant:  # noqa: BLE001 - the caller's to raise, not the library's loop
                 answers[number] = meant
 
+        self._pay(*requests)
         self._http.credentials.ready()
         batch = self._api.batch(list(requests), keep)
         with translated(About.MAILBOX, self._clock):

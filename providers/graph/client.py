@@ -19,8 +19,10 @@ from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_service_client import GraphServiceClient
 
 from crm.model import Dropped, Folder, Headers, Message, Place, Ref, WatchState
+from crm.spending import Spent
 from infra.settings import Settings
 from providers import causes
+from providers.budget import Budget, allowance
 from providers.client import Cursor, CursorExpired, Gone, Item, Operator, Page
 from providers.graph import cursor as cursors
 from providers.graph import loop, messages
@@ -34,6 +36,7 @@ from providers.tokens import TokenSource
 
 PAGE_SIZE = 50
 WHOLE_AT_ONCE = 10  # messages
+LIMIT = (10_000, 600.0)  # requests of an app in one mailbox, in so many seconds
 # How far our clock may be ahead of Graph's: mail of this time is read to its end and dropped.
 SKEW = timedelta(minutes=10)
 
@@ -67,9 +70,12 @@ class GraphClient:
         settings: Settings,
         page_size: int = PAGE_SIZE,
         clock: Callable[[], datetime] = _now,
+        spent: Spent | None = None,
     ) -> None:
         self._clock = clock
-        self._transport = Transport(access, settings.graph_api_url)
+        self._budget = None if spent is None else Budget(allowance(*LIMIT), spent, clock)
+        pay = (self._budget.spend,) if self._budget else ()
+        self._transport = Transport(access, settings.graph_api_url, *pay)
         self._requests = Requests(self._transport.sdk, page_size)
         self._folders = Folders(self._transport, self._requests)
         self._listing = Listing(self._transport, self._requests, self._folders)
@@ -201,6 +207,9 @@ class GraphClient:
 
     def carefully(self) -> None:
         self._listing.bare = True
+
+    def spent(self) -> Spent | None:
+        return None if self._budget is None else self._budget.spent
 
     def close(self) -> None:
         """Nothing of its own is open; `loop.shutdown` closes what the process shares."""

@@ -5,7 +5,7 @@ The SDK's models are never made: they cost 4 to 10 ms of CPU a message, orjson 0
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import httpx
@@ -62,9 +62,13 @@ class _Bearer(AccessTokenProvider):
 
 
 class Transport:
-    """Sends requests of one mailbox. Its methods block; the work is done on the process's loop."""
+    """Sends requests of one mailbox. Its methods block; the work is done on the process's loop.
+    `pay` is told, before they are sent, how many there are; it may refuse."""
 
-    def __init__(self, source: TokenSource, base_url: str) -> None:
+    def __init__(
+        self, source: TokenSource, base_url: str, pay: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self._pay = pay
         self.base_url = base_url
         self._source = source
         self._bearer = _Bearer(base_url)
@@ -85,6 +89,7 @@ class Transport:
 
     def ask_all(self, infos: Sequence[RequestInformation], about: About) -> list[Answer]:
         """Answers in the order of `infos`, four requests at a time; a failed one is its error."""
+        self._pay(len(infos))
         self._bearer.token = self._source.token()
         answers = loop.run(self._send_all(infos))
         refused = [n for n, answer in enumerate(answers) if _status(answer) == UNAUTHORIZED]
@@ -115,6 +120,7 @@ class Transport:
 
     def _opened(self, info: RequestInformation) -> httpx.Response:
         """The answer to one request, of which the head was read; a refused token is renewed once."""
+        self._pay(1)
         self._bearer.token = self._source.token()
         try:
             answer = loop.run(self._open(info))
@@ -154,6 +160,7 @@ class Transport:
         return [_member(found.get(str(n)), about) for n in range(len(infos))]
 
     def _members(self, requests: Sequence[Json]) -> dict[str, Json]:
+        self._pay(len(requests))  # each of them counts
         body = self.ask(write(Method.POST, "/$batch", {"requests": requests}), About.MAILBOX)
         return {str(one.get("id")): one for one in body.get("responses", ())}
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from crm.model import Ref
+from crm.spending import Spent
 from crm.store import contacts, journal, limits, mailboxes, never_log, waiting
 from crm.store import settings as account_settings
 from crm.store.outcomes import Refused
@@ -285,6 +286,9 @@ class Answering:
             raise self.found
         return [self.found]
 
+    def spent(self):
+        return Spent(((1, 20),))
+
     def close(self):
         self.closed += 1
 
@@ -340,6 +344,13 @@ def test_a_limit_that_a_page_meets_holds_for_the_mailbox(company, make_app, told
     assert (row.blocked_by, row.rests(company.now)) == ("limit:concurrency", True)
     with company.database.begin() as conn:
         assert mailboxes.take_lease(conn, row.id, "a run", company.now, timedelta(minutes=1))
+
+
+def test_what_a_page_asks_counts_for_the_mailbox(company, make_app, told, row_of):
+    values(company, make_app, row_of(PAUL), Gone())
+    with company.database.read() as conn:
+        row = mailboxes.by_id(conn, company.boxes[ANA].id)
+    assert row.spent == Spent(((1, 20),))
 
 
 def test_a_mailbox_that_must_wait_is_not_asked(ana, company, told, row_of):

@@ -238,6 +238,9 @@ def upgrade() -> None:
     sa.Column('blocked_by', sa.Text(), server_default=sa.text("('')"), nullable=False),
     sa.Column('blocked_since', sa.DateTime(timezone=True), nullable=True),
     sa.Column('failed_runs', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('spent', sa.Text(), server_default=sa.text("('')"), nullable=False),
+    sa.Column('spent_units', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('spent_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('deaths', sa.Integer(), server_default='0', nullable=False),
     sa.Column('in_hand', sa.Text(), server_default=sa.text("('')"), nullable=False),
     sa.Column('suspect', sa.Text(), server_default=sa.text("('')"), nullable=False),
@@ -272,6 +275,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_mailbox_moved_to', ['moved_to'], unique=False, postgresql_where=sa.text("moved_to <> ''"), sqlite_where=sa.text("moved_to <> ''"))
         batch_op.create_index('ix_mailbox_mx_due_at', ['mx_due_at'], unique=False)
         batch_op.create_index('ix_mailbox_renew_at', ['renew_at'], unique=False)
+        batch_op.create_index('ix_mailbox_spent_at', ['spent_at'], unique=False)
         batch_op.create_index('ix_mailbox_status_cause', ['status', 'cause'], unique=False)
         batch_op.create_index('ix_mailbox_status_settled_at', ['status', 'settled_at'], unique=False)
         batch_op.create_index('ix_mailbox_subject', ['subject'], unique=False)
@@ -796,6 +800,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_mailbox_subject')
         batch_op.drop_index('ix_mailbox_status_settled_at')
         batch_op.drop_index('ix_mailbox_status_cause')
+        batch_op.drop_index('ix_mailbox_spent_at')
         batch_op.drop_index('ix_mailbox_renew_at')
         batch_op.drop_index('ix_mailbox_mx_due_at')
         batch_op.drop_index('ix_mailbox_moved_to', postgresql_where=sa.text("moved_to <> ''"), sqlite_where=sa.text("moved_to <> ''"))
