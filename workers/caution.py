@@ -64,7 +64,7 @@ class Caution:
             return
         DEATHS.inc()
         log.warning("the last run died", mailbox=mailbox.id, deaths=mailbox.deaths)
-        if mailbox.suspect and mailbox.suspect_deaths >= deaths.MOST:
+        if deaths.is_fatal(mailbox):
             self._set_aside(mailbox.suspect)
 
     def _set_aside(self, suspect: str) -> None:

@@ -1,9 +1,9 @@
 """Runs that did not give their lease back: the process that worked died, or hung.
 
 After such a death a mailbox is read cautiously: a run says what it takes `in_hand` before it reads
-it. What the next run still finds there becomes the `suspect` (see `runs.take_lease`), and what was
-suspect in MOST deaths in a row is set aside. A process that is killed for other reasons finds
-another message in hand each time, so nothing comes of it.
+it. What the next run still finds there becomes the `suspect` (see `runs.take_lease`), and what ended
+MOST runs in a row is set aside. A process that is killed for other reasons finds another message in
+hand each time, so nothing comes of it.
 """
 
 from sqlalchemy import BindParameter, Connection, bindparam, case
@@ -27,6 +27,14 @@ _PUT_DOWN = HELD.values(
 )
 _LET_GO = HELD.values(in_hand="")
 _CALM = HELD.values(deaths=0, in_hand="", suspect="", suspect_deaths=0)
+
+
+def is_fatal(mailbox: Mailbox) -> bool:
+    """Whether the suspect ended MOST runs in a row. The first death found nobody prepared: where all
+    others had the same in hand, it counts as well."""
+    named = mailbox.suspect_deaths
+    unprepared = named == mailbox.deaths - 1
+    return bool(mailbox.suspect) and named + unprepared >= MOST
 
 
 def take_in_hand(conn: Connection, mailbox: Mailbox, token: str, what: str) -> None:

@@ -1,12 +1,13 @@
 """`python -m tests.workers.poisoned worker …`: the command `replylog`, but reading a Gmail message with
 the subject KILL ends the process at once, and one with the subject HANG keeps the interpreter's lock
-for ever. Leases are short, so that the next run soon begins."""
+for ever; each time is noted in the file `ended`. Leases are short, so that the next run soon begins."""
 
 import os
 import re
 import signal
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from crm.model import Headers
@@ -22,6 +23,9 @@ def poison() -> None:
 
     def poisoned(answer: Mapping[str, Any], labels: Any) -> Headers:
         subjects = {each["value"] for each in answer["payload"]["headers"]}
+        if subjects & {"KILL", "HANG"}:
+            with Path(os.environ["REPLYLOG_VAR"], "ended").open("a") as ended:
+                ended.write("once\n")
         if "KILL" in subjects:
             os.kill(os.getpid(), signal.SIGKILL)
         if "HANG" in subjects:

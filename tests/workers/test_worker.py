@@ -270,6 +270,7 @@ def test_a_message_that_ends_its_workers_is_set_aside_and_named(company: Office,
         company.mail("maria@globex.test", ["bob@acme.test"], "Hello")
         assert within(20, lambda: bool(Queue(redis).wake(bob)) and seen(company) == 3, 0.3)
 
+    assert len((company.settings.var / "ended").read_text().split()) == 3, "and not once more"
     assert number(company, told) == 1
     assert number(company, "SELECT sum(deaths) FROM mailbox") == 0, "nobody is cautious any more"
 

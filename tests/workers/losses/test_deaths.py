@@ -87,7 +87,7 @@ def test_a_message_that_kills_its_reader_is_set_aside_and_its_neighbours_are_log
     bad = reply(office, ana, "bad@x", body="POISON")
     after = [reply(office, ana, f"a{n}@x") for n in range(3)]
     killer.run()
-    assert killer.deaths == 4, "one found nobody prepared, three had the message in hand"
+    assert killer.deaths == 3, "the first found nobody prepared, and counts"
     assert office.journal(ana)[bad] == ("pending", "fatal")
     assert {office.journal(ana)[ref] for ref in before + after} == {("logged", "reply")}
     assert happened(office, ana).count(What.SET_ASIDE) == 1
@@ -96,7 +96,7 @@ def test_a_message_that_kills_its_reader_is_set_aside_and_its_neighbours_are_log
         assert journal.given_up(conn, office.account_id) == {ana: 1}
     office.boxes[ana].label(bad, "Important")  # listed once more
     office.sync(ana)
-    assert killer.deaths == 4, "nobody reads it by itself"
+    assert killer.deaths == 3, "nobody reads it by itself"
 
 
 def test_a_message_that_kills_when_it_is_judged_again_is_set_aside(
@@ -125,7 +125,7 @@ def test_a_file_that_kills_its_reader_is_given_up_and_its_message_stays_logged(
     killer = Killer(office, ana, "attachment", b"a.pdf")
     ref = office.boxes[ana].deliver(raw)
     killer.run()
-    assert killer.deaths == 4
+    assert killer.deaths == 3
     assert office.journal(ana)[ref] == ("logged", "reply")
     assert happened(office, ana).count(What.SET_ASIDE) == 1
     office.clock += timedelta(days=1)
@@ -146,6 +146,19 @@ def test_kills_at_random_moments_set_no_message_aside(office: Office, ana: int) 
     assert What.SET_ASIDE not in happened(office, ana)
 
 
+def test_the_death_that_found_nobody_prepared_counts_for_one_message_only(office: Office, ana: int) -> None:
+    refs = [reply(office, ana, f"r{n}@x") for n in range(2)]
+    killer = Killer(office, ana, "message", b"")
+    for mark in (b"r0@x", b"r0@x", b"r1@x", b"r1@x"):  # four deaths, two over each
+        killer.mark = mark
+        with pytest.raises(Died):
+            office.sync(ana)
+        office.clock += LEASE
+    killer.live = False
+    killer.run(2)
+    assert {office.journal(ana)[ref] for ref in refs} == {("logged", "reply")}
+
+
 def test_a_process_that_is_asked_to_end_is_no_death(office: Office, ana: int) -> None:
     reply(office, ana, "r@x")
     office.stopping.set()
@@ -158,7 +171,7 @@ def test_a_process_that_is_asked_to_end_is_no_death(office: Office, ana: int) ->
 def test_a_suspect_that_is_read_at_last_is_none_any_more(office: Office, ana: int) -> None:
     ref = reply(office, ana, "r@x", body="POISON")
     killer = Killer(office, ana, "message", b"POISON")
-    for _ in range(3):
+    for _ in range(2):
         with pytest.raises(Died):
             office.sync(ana)
         office.clock += LEASE
@@ -211,7 +224,7 @@ def test_a_person_may_have_it_tried_again(office: Office, ana: int, harmless: bo
         assert waiting.try_again(conn, office.account_id, row.id, office.clock) == {ana}
     killer.run()
     assert office.journal(ana)[bad][0] == ("logged" if harmless else "pending")
-    assert killer.deaths == (4 if harmless else 7), "it is in hand from the first time on"
+    assert killer.deaths == (3 if harmless else 6), "it is in hand from the first time on"
 
 
 def test_a_fatal_message_that_was_given_up_is_read_when_a_person_says_so(
