@@ -22,7 +22,7 @@ from infra.secrets import WrongKey
 from providers import causes, hosts, oauth
 from providers.client import Operator, ProviderError, Reconnect, Retry
 from providers.oauth import Flow, Grant
-from web.connecting import hosted_elsewhere, new_mailbox
+from web.connecting import hosted_elsewhere, is_read_already, new_mailbox, with_consent
 from web.parts import parts
 from web.people import admin_only, me
 from web.refusals import STATUS, refusal
@@ -269,7 +269,11 @@ def _connected(begun: Begun, grant: Grant) -> Answer:
     if right and not _is_sure(begun.provider, address):
         return _wrong_provider(begun, address, right, kind)
     here = parts()
-    new = new_mailbox(begun.provider, grant, me().id, here.settings, here.open_client, kind)
+    which = (begun.provider, grant, me().id)
+    if is_read_already(known, begun.provider, grant):
+        new = with_consent(*which, kind)
+    else:
+        new = new_mailbox(*which, here.settings, here.open_client, kind)
     mailbox_id = _store(new)
     if right:
         with here.database.begin() as conn:

@@ -1,9 +1,10 @@
 """What a new mailbox needs besides its consent: for the pages, and for the command line."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crm.history import PROVIDER_NAMES
-from crm.model import MailboxKind
+from crm.model import MailboxKind, MailboxStatus
 from crm.store.mailboxes import Mailbox, NewMailbox
 from infra.settings import Settings
 from providers import hosts, registry
@@ -23,6 +24,17 @@ def hosted_elsewhere(provider: str, address: str, known: Mailbox | None, setting
     return host if host in PROVIDER_NAMES and host != provider else ""
 
 
+def is_read_already(known: Mailbox | None, provider: str, grant: Grant) -> bool:
+    """Whether this very account is connected: what a new consent is for has its place and folders. A
+    run may be asking just now, and Graph allows an app four requests at a time in a mailbox."""
+    return (
+        known is not None
+        and known.status is MailboxStatus.CONNECTED
+        and (known.provider, known.subject) == (provider, grant.subject)
+        and bool(known.subject and known.cursor)
+    )
+
+
 def new_mailbox(
     provider: str,
     grant: Grant,
@@ -38,6 +50,11 @@ def new_mailbox(
         cursor, folders = client.baseline(), tuple(client.folders())
     finally:
         client.close()
+    return replace(with_consent(provider, grant, user_id, kind), cursor=cursor, folders=folders)
+
+
+def with_consent(provider: str, grant: Grant, user_id: int, kind: MailboxKind) -> NewMailbox:
+    """The mailbox without a place: where one is stored it stays."""
     return NewMailbox(
         user_id=user_id,
         address=grant.address,
@@ -46,6 +63,4 @@ def new_mailbox(
         tokens=grant.tokens,
         subject=grant.subject,
         own_addresses=(grant.address,),
-        cursor=cursor,
-        folders=folders,
     )

@@ -146,7 +146,9 @@ def test_kills_at_random_moments_set_no_message_aside(office: Office, ana: int) 
     assert What.SET_ASIDE not in happened(office, ana)
 
 
-def test_the_death_that_found_nobody_prepared_counts_for_one_message_only(office: Office, ana: int) -> None:
+def test_the_death_that_found_nobody_prepared_counts_for_one_message_only(
+    office: Office, ana: int
+) -> None:
     refs = [reply(office, ana, f"r{n}@x") for n in range(2)]
     killer = Killer(office, ana, "message", b"")
     for mark in (b"r0@x", b"r0@x", b"r1@x", b"r1@x"):  # four deaths, two over each
