@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import structlog
 from redis import Redis
 from rq import Queue as RqQueue
-from rq import SimpleWorker
+from rq import SimpleWorker, worker_registration
 from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -97,6 +97,11 @@ class Worker(SimpleWorker):
     def request_stop(self, _signum: int, _frame: Any) -> None:
         STOPPING.set()
         self._stop_requested = True
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """A Redis that was emptied meanwhile learns of this worker again."""
+        super().heartbeat(timeout, pipeline)
+        worker_registration.register(self, pipeline)
 
     def subscribe(self) -> None:
         """No commands by pub/sub: whoever writes to Redis must not stop or kill workers."""

@@ -61,6 +61,9 @@ def test_workers_are_counted_by_the_keys_that_rq_gives_them(office, redis):
     rq.register_birth()
     try:
         assert office.queue.workers() == 1
+        redis.flushdb()
+        rq.heartbeat()
+        assert office.queue.workers() == 1, "it is counted by a Redis that was emptied, too"
     finally:
         rq.register_death()
     assert office.queue.workers() == 0
