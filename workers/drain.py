@@ -13,7 +13,7 @@ import structlog
 
 from workers.queue import QueueDown
 from workers.runtime import Runtime
-from workers.sync import sync
+from workers.sync import FAILURES, sync
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +108,9 @@ def _end_where_hung() -> None:
 def _sync(runtime: Runtime, mailbox_id: int) -> None:
     try:
         sync(runtime, mailbox_id, _Process.stopping)
-    except QueueDown:
+    except QueueDown as error:
+        FAILURES.labels(type(error).__name__).inc()
         log.warning("redis is down; the timetable rings this mailbox again", mailbox=mailbox_id)
     except Exception as error:
+        FAILURES.labels(type(error).__name__).inc()
         log.exception("sync failed", mailbox=mailbox_id, error=type(error).__name__)
