@@ -83,6 +83,9 @@ _INCOMING = (
     .where(sql.held(Email), Email.direction != Direction.OUTGOING)
     .order_by(Email.id)
 )
+_LET_IN_BY = select(Sighting.email_id, Sighting.owner_id).where(
+    sql.held(Sighting), sql.among(Sighting.email_id), Sighting.carries
+)
 _ON = select(EmailContact.id, EmailContact.email_id, EmailContact.contact_id).where(
     sql.held(EmailContact), sql.among(EmailContact.email_id)
 )
@@ -167,14 +170,27 @@ def _of_roots(
     may: _Standing = set()
     wanted: _Standing = set()
     lists = _lists(conn, account_id)
+    whose = _let_in_by(conn, account_id, [row.id for row in strangers])
     for row in strangers:
         root = roots[row.thread_id]
+        users = whose.get(row.id, {root.owner_id})
         for address in root.contact_recipients & contacts.keys():
             may.add((row.id, contacts[address]))
-            if not listed(address, lists(root.owner_id)):
+            if not all(listed(address, lists(each)) for each in users):
                 wanted.add((row.id, contacts[address]))
     on = settings.settings_of(conn, account_id).switches.log_unknown_sender
     return (wanted if on else set()), may
+
+
+def _let_in_by(
+    conn: Connection, account_id: int, email_ids: Collection[int]
+) -> dict[int, set[int | None]]:
+    """The users in whose mailboxes a copy was let in, by e-mail."""
+    found: dict[int, set[int | None]] = {}
+    for some in sql.chunks(email_ids):
+        for email_id, user_id in conn.execute(_LET_IN_BY, {"account": account_id, "some": some}):
+            found.setdefault(email_id, set()).add(user_id)
+    return found
 
 
 def _of_strangers(conn: Connection, account_id: int, addresses: Collection[str]) -> set[int]:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 from pydantic import SecretStr
+from sqlalchemy import update
 
-from crm.model import MailboxStatus
+from crm.model import MailboxKind, MailboxStatus
 from crm.store import mailboxes
+from crm.tables import Mailbox
 from providers import causes
 from tests.sandbox_process import Sandbox
 from tests.web.company import Company
@@ -212,6 +214,17 @@ def at_home(company: Company, make_app: Any, sandbox: Sandbox) -> Client:
 )
 def test_who_hosts_an_address_is_looked_up(at_home, address, words):
     assert words in at_home.post("/connect", {"address": address}).text
+
+
+@pytest.mark.parametrize(("provider", "told"), [("gmail", False), ("graph", True)])
+def test_a_logging_address_at_microsoft_is_told_what_it_needs(company, ana, provider, told):
+    mailbox = company.connect("ana@acme.test", provider)
+    which = (Mailbox.account_id == company.account, Mailbox.id == mailbox.id)
+    with company.database.begin() as conn:
+        conn.execute(update(Mailbox).where(*which).values(kind=MailboxKind.LOGGING))
+    page = ana.get(f"/mailboxes/{mailbox.id}/connected").text
+    assert ("Exchange Online does not name itself" in page) is told
+    assert "Nothing yet" in page
 
 
 def test_a_dead_name_server_is_explained(company, make_app):
