@@ -8,10 +8,10 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from infra.documents import put
 from infra.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
 DOCUMENTS = ("README.md", "docs/settings.md")
 EXAMPLE = ".env.example"
 IN_WORDS = {  # defaults that depend on something
@@ -62,12 +62,8 @@ def example() -> str:
 
 
 def inserted(document: str) -> str:
-    """`document` with the table between its two markers. Raises ValueError where they are missing."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"no {BEGIN} … {END} in the document")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+    """`document` with the table in its place."""
+    return put(document, "settings", table())
 
 
 def main() -> None:

@@ -120,7 +120,7 @@ ADMIN_CONSENT = _owner(
     "admin-consent",
     "Your organisation lets only an administrator give this permission.",
     _ASK,
-    said="Microsoft: AADSTS90094, 90095",
+    said="Microsoft: AADSTS90093, 90094, 90095",
 )
 ADMIN_BLOCKED = _owner(
     "admin-blocked",

@@ -5,11 +5,11 @@
 
 from pathlib import Path
 
+from infra.documents import put
 from providers import causes
 from providers.causes import Cause
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "reconnect.md"
-BEGIN, END = "<!-- causes -->", "<!-- /causes -->"
 
 
 def table() -> str:
@@ -32,12 +32,8 @@ def _rows(of: list[Cause]) -> str:
 
 
 def inserted(document: str) -> str:
-    """`document` with the tables between its two markers. Raises ValueError where they are missing."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"no {BEGIN} … {END} in the document")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+    """`document` with the tables in their place."""
+    return put(document, "causes", table())
 
 
 def main() -> None:

@@ -32,6 +32,8 @@ _THEIRS = {
     "login_required": causes.SIGN_IN,
     "consent_required": causes.CONSENT_MISSING,
 }
+# Words in Google's description. "deleted" as in github.com/FlowCrypt/flowcrypt-browser/issues/2269;
+# that "disabled" is said in the same way is a guess, which costs nothing where it is wrong.
 _SIGNS = {
     "admin_policy_enforced": causes.ADMIN_BLOCKED,
     "invalid_rapt": causes.SESSION_ENDED,  # the organisation limits how long a sign-in lasts

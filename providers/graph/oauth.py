@@ -19,7 +19,12 @@ TIMEOUT = 20  # seconds
 # a disabled account only when the access token has run out. In return tokens live for a day.
 CAPABILITIES = ("cp1",)
 
-# The `error` decides, as Microsoft asks; the number only words it better.
+# The `error` decides, as Microsoft asks; the number only words it better. Numbers: Microsoft's list
+# (learn.microsoft.com/entra/identity-platform/reference-error-codes) and its page on unexpected errors
+# at consent (90093, 90094). Seen by others as invalid_grant: 50034
+# (github.com/AzureAD/microsoft-authentication-library-for-java/issues/38), 50173, and 70043
+# (github.com/simonrob/email-oauth2-proxy/issues/181; as interaction_required in
+# github.com/KelvinTegelaar/CIPP/issues/1156). Not found anywhere: 90095 in an answer to an app.
 _OURS = {
     "invalid_client": causes.CLIENT_SECRET,
     "unauthorized_client": causes.CLIENT_NOT_ALLOWED,
@@ -54,7 +59,7 @@ _NUMBERS = {
     causes.CONDITIONAL_ACCESS: (*range(53000, 54000), 530003, 530084, 700003),
     causes.CONSENT_MISSING: (65001,),
     causes.CONSENT_DENIED: (65004,),
-    causes.ADMIN_CONSENT: (90094, 90095),
+    causes.ADMIN_CONSENT: (90093, 90094, 90095),
 }
 _CAUSE_OF = {number: cause for cause, numbers in _NUMBERS.items() for number in numbers}
 _OUR_CAUSE_OF = {

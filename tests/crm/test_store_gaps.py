@@ -6,14 +6,8 @@ import pytest
 
 from crm.model import GapState, Period
 from crm.store import gaps, mailboxes
-from tests.crm.store_world import World
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def world(database, secrets, now):
-    return World(database, secrets, now)
 
 
 @pytest.fixture

@@ -9,15 +9,10 @@ from crm.model import Ref
 from crm.store import deaths, history, limits, mailboxes, owed, runs
 from crm.store.outcomes import Later
 from crm.store.owed import Owed
-from tests.crm.store_world import TTL, World
+from tests.crm.store_world import TTL
 
 HOUR = timedelta(hours=1)
 LATER = 2 * TTL
-
-
-@pytest.fixture
-def world(database, secrets, now):
-    return World(database, secrets, now)
 
 
 @pytest.fixture

@@ -11,14 +11,9 @@ from crm.store import leases, limits, mailboxes, watching
 from crm.store.outcomes import Refused
 from crm.store.watching import secret_digest
 from crm.tables import Mailbox, OutboxEvent
-from tests.crm.store_world import TTL, World, a_token, in_threads
+from tests.crm.store_world import TTL, a_token, in_threads
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
-
-
-@pytest.fixture
-def world(database, secrets, now):
-    return World(database, secrets, now)
 
 
 @pytest.fixture

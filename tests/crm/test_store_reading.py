@@ -9,12 +9,7 @@ from crm.model import AccountSettings, Address, Place, Ref, Switches
 from crm.store import accounts, companies, contacts, deals, journal, never_log, paging, timeline
 from crm.store import settings as account_settings
 from crm.store.outcomes import Refused
-from tests.crm.store_world import ZOE, World
-
-
-@pytest.fixture
-def world(database, secrets, now):
-    return World(database, secrets, now)
+from tests.crm.store_world import ZOE
 
 
 def test_there_is_one_account_however_often_it_is_asked_for(world):

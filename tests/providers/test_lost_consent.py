@@ -49,6 +49,7 @@ ENTRA = {
     70043: causes.SESSION_ENDED,
     700082: causes.EXPIRED,
     700084: causes.TIME_LIMITED,
+    90093: causes.ADMIN_CONSENT,
     90094: causes.ADMIN_CONSENT,
     90095: causes.ADMIN_CONSENT,
     999999: causes.REVOKED,
