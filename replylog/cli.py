@@ -15,8 +15,8 @@ WRONG_SETTINGS = 2  # exit code; 1 for everything else that went wrong
 
 
 NO_DATABASE = (
-    "The database does not answer or has no tables yet (REPLYLOG_DATABASE_URL says where it is, "
-    "`replylog db upgrade` sets it up)"
+    "The database does not answer, or its tables are missing or older than this replylog "
+    "(REPLYLOG_DATABASE_URL says where it is, `replylog db upgrade` sets it up)"
 )
 
 
@@ -63,10 +63,26 @@ def main() -> None:
 
 
 host_option = click.option("--host", help="Address to listen on.")
-port_option = click.option("--port", type=int, help="Port to listen on.")
+PORTS = 2**16
+PORT = click.IntRange(0, PORTS - 1)
+port_option = click.option("--port", type=click.IntRange(1, PORTS - 1), help="Port to listen on.")
 workers_option = click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+
+
+def _host_and_port(
+    _context: click.Context, _option: click.Parameter, given: str | None
+) -> str | None:
+    port = (given or ":1").rpartition(":")[2]
+    if port.isascii() and port.isdigit() and 0 < int(port) < PORTS:
+        return given
+    raise click.BadParameter(f"{given!r} is no HOST:PORT")
+
+
 probe_option = click.option(
-    "--probe", metavar="HOST:PORT", help="Answer /healthz, /readyz and /metrics there."
+    "--probe",
+    metavar="HOST:PORT",
+    callback=_host_and_port,
+    help="Answer /healthz, /readyz and /metrics there.",
 )
 
 
@@ -87,7 +103,9 @@ def _serve(what: str, host: str | None, port: int | None, workers: int) -> None:
     with roles.prepared(what) as settings:
         from replylog import serving
 
-        serving.serve(what, *roles.address_of(settings, host, port), workers)
+        address = roles.address_of(settings, host, port)
+        roles.check_free(*address)
+        serving.serve(what, *address, workers)
 
 
 @main.command()
@@ -177,13 +195,16 @@ def doctor(as_json: bool) -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=int, default=0, help="0: any free one.")
-@click.option("--dns-port", type=int, default=0, help="0: any free one.")
+@click.option("--port", type=PORT, default=0, help="0: any free one.")
+@click.option("--dns-port", type=PORT, default=0, help="0: any free one.")
 def sandbox(host: str, port: int, dns_port: int) -> None:
     """The pretend Google and Microsoft alone; prints where they are, as JSON."""
     from sandbox.app import serve
 
-    serve(host, port, dns_port)
+    try:
+        serve(host, port, dns_port)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen at {host}: {error.strerror}") from None
 
 
 @main.command()

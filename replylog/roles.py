@@ -4,6 +4,7 @@ import atexit
 import http.client
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,19 @@ def address_of(settings: Settings, host: str | None, port: int | None) -> tuple[
     return host or by_name or "127.0.0.1", port or public.port or by_scheme
 
 
+def check_free(host: str, port: int) -> None:
+    """Raises ClickException where nobody could listen at an address. Who serves there would say so in
+    fifty lines, and `replylog all` would go on trying."""
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(where)
+    except OSError as error:
+        text = f"cannot listen at {host}:{port}: {error.strerror}"
+        raise click.ClickException(text) from None
+
+
 def share_metrics() -> None:
     """Give the processes of this role one folder for their figures, so that one can show them all."""
     if SHARED_FOLDER not in os.environ:
@@ -53,6 +67,8 @@ def prepared(role: str, probe: str | None = None) -> Iterator[Settings]:
     """
     logs.configure(role)
     share_metrics()
+    if probe:
+        check_free(*_apart(probe))
     with with_redis(load()) as settings:
         beside = _probe(probe) if probe else None
         try:
@@ -104,9 +120,13 @@ def answer_probes(address: str) -> None:
         with database.read() as connection:
             return bool(connection.exec_driver_sql("SELECT 1").scalar())
 
-    host, _, port = address.rpartition(":")
     checks = {"redis": lambda: alive(redis), "database": database_answers}
-    metrics.server(host or "127.0.0.1", int(port), checks).serve_forever()
+    metrics.server(*_apart(address), checks).serve_forever()
+
+
+def _apart(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host or "127.0.0.1", int(port)
 
 
 def run_all(host: str | None, port: int | None, workers: int) -> None:
@@ -116,6 +136,7 @@ def run_all(host: str | None, port: int | None, workers: int) -> None:
     logs.configure("all")
     settings = load()
     address = address_of(settings, host, port)
+    check_free(*address)
     share_metrics()
     upgrade(settings)
     redis = None if settings.redis_url else processes.EmbeddedRedis(settings.var)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tomllib
@@ -290,3 +291,23 @@ def test_the_sandbox_says_where_it_is(tmp_path: Path):
         process.terminate()
 
     assert set(where) == {"url", "dns"}
+
+
+@pytest.mark.parametrize("role", [["web", "--port"], ["all", "--port"], ["worker", "--probe"]])
+def test_a_port_that_is_taken_is_named_at_the_start(role, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPLYLOG_VAR", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        address = f"127.0.0.1:{port}" if role[1] == "--probe" else port
+        told = CliRunner().invoke(main, [*role, address])
+
+    assert told.exit_code == 1
+    assert f"cannot listen at 127.0.0.1:{port}" in told.output
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["web", "--port", "99999"], ["timetable", "--probe", "here"], ["pull", "--probe", ":0"]],
+)
+def test_what_is_no_port_is_refused(given):
+    assert CliRunner().invoke(main, given).exit_code == 2
