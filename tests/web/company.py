@@ -23,7 +23,8 @@ from infra.secrets import Secrets
 from tests.crm.store_world import World, a_token
 
 PASSWORD = "correct horse battery"
-HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+HASH = CHEAP.hash(PASSWORD)
 BCC = "log@acme.test"
 
 

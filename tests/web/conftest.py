@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from playwright.sync_api import Browser, Page
 from pydantic import SecretStr
 from werkzeug.serving import make_server
@@ -16,7 +17,8 @@ from werkzeug.serving import make_server
 from crm.database import Database
 from infra.secrets import Secrets
 from infra.settings import Settings
-from tests.web.company import PASSWORD, Company
+from tests.web.company import CHEAP, PASSWORD, Company
+from web import signin
 from web.app import create_app
 
 if TYPE_CHECKING:
@@ -48,6 +50,36 @@ class Client:
 
     def sign_in(self, address: str = "ana@acme.test", password: str = PASSWORD, **more: str) -> Any:
         return self.post("/sign-in", {"address": address, "password": password, **more})
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password that costs what it should takes most of the time of a short test."""
+    monkeypatch.setattr(signin, "passwords", CHEAP)
+
+
+class _Compiled(BytecodeCache):
+    """Templates compile once in a process, not once in each application."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if (bucket.key, bucket.checksum) in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key, bucket.checksum])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+
+_compiled = _Compiled()
+
+
+def pages(settings: Settings, **arguments: Any) -> Flask:
+    """The application."""
+    app = create_app(settings, **arguments)
+    app.jinja_env.bytecode_cache = _compiled
+    return app
 
 
 @pytest.fixture
@@ -95,7 +127,7 @@ def make_app(web_settings: Settings, now: datetime) -> Iterator[MakeApp]:
 
     def make(more: dict[str, Any] | None = None, **arguments: Any) -> Flask:
         settings = web_settings.model_copy(update=more or {})
-        made.append(create_app(settings, **{"clock": lambda: now, **arguments}))
+        made.append(pages(settings, **{"clock": lambda: now, **arguments}))
         return made[-1]
 
     yield make
@@ -199,7 +231,7 @@ def live_settings(
 @pytest.fixture
 def site(live_company: Company, live_settings: Callable[..., Settings], serve: Serve) -> str:
     """The address of running pages of `live_company`."""
-    return serve(lambda url: create_app(live_settings(url)))
+    return serve(lambda url: pages(live_settings(url)))
 
 
 def sign_in(page: Page, site: str, address: str = "ana@acme.test") -> None:

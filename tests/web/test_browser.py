@@ -16,10 +16,9 @@ from crm.store.outcomes import Later
 from providers import causes
 from tests.web import story
 from tests.web.company import Company
-from tests.web.conftest import sign_in
+from tests.web.conftest import pages, sign_in
 from tests.web.paths import PATHS
 from tests.web.test_mail_html import ATTACKS
-from web.app import create_app
 from workers.queue import QueueDown
 
 pytestmark = pytest.mark.browser
@@ -149,7 +148,7 @@ def test_the_page_of_a_fault_is_fit_for_everybody(page, live_settings, serve, fa
         raise fault
 
     def broken(url: str) -> Flask:
-        app = create_app(live_settings(url))
+        app = pages(live_settings(url))
         app.view_functions["sign_in"] = fail
         return app
 

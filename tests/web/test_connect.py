@@ -15,8 +15,7 @@ from crm.tables import Mailbox
 from providers import causes
 from tests.sandbox_process import Sandbox
 from tests.web.company import Company
-from tests.web.conftest import Client, sign_in
-from web.app import create_app
+from tests.web.conftest import Client, pages, sign_in
 from workers.queue import AWAKE
 
 ANA, BEN = "ana@acme.test", "ben@acme365.test"
@@ -50,7 +49,7 @@ def desk(
     sandbox: Sandbox,
 ) -> Page:
     """Ana's browser, signed in, at pages that are connected to the sandbox."""
-    site = serve(lambda url: create_app(live_settings(url, **at_sandbox(sandbox))))
+    site = serve(lambda url: pages(live_settings(url, **at_sandbox(sandbox))))
     sign_in(page, site)
     page.goto(f"{site}/connect")
     return page
