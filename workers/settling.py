@@ -292,14 +292,14 @@ class Settling:
 
     def _gone(self, ref: Ref) -> Outcome:
         if ref.id in self.placed:
-            return self.placed[ref.id]
+            return replace(self.placed[ref.id], headers=None)
         if self._attempts(ref) + 1 >= GONE_ATTEMPTS:
             return Refused(ref, Place.TRASH, None, "trash")
         return self._later(ref, "gone", Gone(), None)
 
     def _later(self, ref: Ref, reason: str, error: Exception, after: float | None) -> Outcome:
-        if ref.id in self.placed:
-            return self.placed[ref.id]  # nobody waits for what is refused anyhow
+        if ref.id in self.placed:  # nobody waits for what is refused anyhow
+            return replace(self.placed[ref.id], headers=None)
         attempts = self._attempts(ref)
         wait = after_failure(after, attempts)
         given_up = attempts + 1 >= MOST_ATTEMPTS

@@ -66,41 +66,6 @@ def test_of_drafts_and_folders_not_followed_no_headers_are_read(office: Office, 
     assert set(office.rules(ana).values()) >= {"draft", "folder"}
 
 
-@pytest.mark.parametrize("place", [Place.JUNK, Place.TRASH])
-def test_who_sent_junk_and_trash_is_read_once(office: Office, ana: int, place: Place) -> None:
-    calls = office.boxes[ana].calls
-    ref = office.deliver(ana, MARIA, "Re: Offer 12", "r@x", answers=ROOT, place=place)
-    calls.clear()
-    office.sync(ana)
-    assert office.senders(ana)[ref] == MARIA
-    assert office.rules(ana)[ref] == place.value
-    assert (calls["headers"], calls["message"]) == (1, 0)
-    office.boxes[ana].label(ref, "Whatever")
-    office.sync(ana)
-    assert calls["headers"] == 1
-
-
-def test_throwing_refused_mail_away_costs_no_headers(office: Office, ana: int) -> None:
-    ref = office.deliver(ana, MARIA, "New subject", "a@globex.test")
-    office.sync(ana)
-    office.boxes[ana].calls.clear()
-    office.boxes[ana].move(ref, Place.TRASH)
-    office.sync(ana)
-    assert (office.rules(ana)[ref], office.senders(ana)[ref]) == ("trash", MARIA)
-    assert office.boxes[ana].calls["headers"] == 0
-
-
-@pytest.mark.parametrize("error", [Retry(), ValueError("a bug")], ids=["away", "unreadable"])
-def test_junk_that_cannot_be_read_is_junk_all_the_same(
-    office: Office, ana: int, error: Exception
-) -> None:
-    ref = office.deliver(ana, MARIA, "Re: Offer 12", "r@x", answers=ROOT, place=Place.JUNK)
-    office.boxes[ana].refuse(error, method="headers")  # type: ignore[arg-type]
-    office.sync(ana)
-    assert office.journal(ana)[ref] == ("refused", "junk")
-    assert office.pending() == []
-
-
 def test_a_message_rescued_from_junk_is_logged(office: Office, ana: int) -> None:
     ref = office.deliver(ana, MARIA, "Re: Offer 12", "r@x", answers=ROOT, place=Place.JUNK)
     office.sync(ana)
