@@ -63,10 +63,12 @@ def _reconnected(facts: Facts) -> str:
     gap = facts.get("gap_seconds")
     away = f" after {span(gap)}" if gap else ""
     anew = " The account at this address is a new one." if facts.get("new_account") else ""
-    there = f", with {_at(facts)}" if facts.get("left") else ""
     if facts.get("by_itself"):
         return f"The provider lets us in again{away}: the mailbox goes on by itself."
-    return f"The mailbox was connected again{away}{there}.{anew} {old_place(facts)}".strip()
+    if facts.get("left"):
+        before = f" Mail may have gone there for {span(gap)} before." if gap else ""
+        return f"The mailbox was connected with {_at(facts)}.{before} {old_place(facts)}"
+    return f"The mailbox was connected again{away}.{anew}"
 
 
 def old_place(facts: Facts) -> str:

@@ -83,7 +83,8 @@ def connect(
     if before is None:
         history.note(conn, account_id, mailbox_id, What.CONNECTED, now)
     else:
-        anew = bool(new.subject and before.subject and new.subject != before.subject)
+        both = bool(new.subject and before.subject) and not left
+        anew = both and new.subject != before.subject
         facts = {"gap_seconds": int(away.total_seconds()), "new_account": anew}
         history.note(conn, account_id, mailbox_id, What.RECONNECTED, now, **facts, **left)
     if new.folders:
