@@ -273,7 +273,7 @@ class Running:
         soon = self._soon(now, bool(found))
         renewal = current.renew_at if current else None
         if renewal and renewal <= now:  # it could not be done in this run
-            renewal = now + AGAIN
+            renewal = now + min(max(now - renewal, RECHECK), AGAIN)
         if pause:  # its cursors expire one after the other: each listing is one of days
             self.well = False
             with self.runtime.database.begin() as conn:

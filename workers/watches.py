@@ -36,6 +36,7 @@ LONGEST = timedelta(days=1)
 AGAIN = timedelta(minutes=5)
 ENOUGH = timedelta(minutes=10)  # for which a renewal answers what Graph asks
 REFUSED_AGAIN = timedelta(hours=1)  # a person must mend something first
+REFUSED_WAIT = timedelta(minutes=2)  # or nobody: our address may have been away for a moment
 
 Asked = Mapping[Ask, datetime]
 
@@ -58,19 +59,26 @@ def refresh(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) 
         known = True
         due = Keeping(runtime, mailbox, client, asked).keep(folders)
     except (Reconnect, LeaseLost, OperationalError):
+        _keep(runtime, mailbox, asked)
         raise
     except Exception as error:  # noqa: BLE001 - mail can be read all the same
         _failed(mailbox, error, "no watch" if known else "no folders")
         limit = error if isinstance(error, Limited) else None
-        due = now + jitter(AGAIN) if known else now
-        if asked:
-            with suppress(QueueDown):
-                runtime.queue.keep_rewatch(mailbox.id, asked)
+        owed = min(now, mailbox.renew_at or now)  # what is due stays so, and shows since when
+        due = now + jitter(AGAIN) if known and limit is None else owed
+        _keep(runtime, mailbox, asked)
     with runtime.database.begin() as conn:
         mailboxes.set_renew_at(conn, mailbox, due)
     if limit:  # nothing more may be asked now
         raise limit
     return known
+
+
+def _keep(runtime: Runtime, mailbox: Mailbox, asked: Asked) -> None:
+    """What was asked for could not be done: the next run finds it."""
+    if asked:
+        with suppress(QueueDown):
+            runtime.queue.keep_rewatch(mailbox.id, asked)
 
 
 def _failed(mailbox: Mailbox, error: Exception, event: str) -> None:
@@ -187,12 +195,13 @@ def _suspected(state: WatchState, before: Sequence[WatchState]) -> WatchState:
 
 def _pause(failure: Exception, missing_since: datetime | None, now: datetime) -> timedelta:
     """Until a watch is asked for again: while one is missing, as long again as it has been so."""
-    if isinstance(failure, Operator):
-        return jitter(REFUSED_AGAIN)
     if isinstance(failure, Retry) and failure.after is not None:
         return after_failure(failure.after, attempts=0)
-    missing = AGAIN if missing_since is None else max(now - missing_since, FIRST_WAIT)
-    return jitter(min(missing, AGAIN))
+    told = isinstance(failure, Operator)
+    first, longest = (REFUSED_WAIT, REFUSED_AGAIN) if told else (FIRST_WAIT, AGAIN)
+    if missing_since is None:
+        return jitter(longest)
+    return jitter(min(max(now - missing_since, first), longest))
 
 
 def watched(folders: Sequence[Folder]) -> set[str]:

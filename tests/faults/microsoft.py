@@ -44,7 +44,9 @@ class MicrosoftMoods(Moods):
         )
 
     def _lifecycle(self, kind: str) -> None:
-        self.office.world.post("microsoft/lifecycle", address=self.anybody(), kind=kind)
+        address = self.anybody()
+        self.office.events.add(address)
+        self.office.world.post("microsoft/lifecycle", address=address, kind=kind)
 
     def _sign_in(self) -> End:
         end = self.switch(**{"entra.error": "temporarily_unavailable"})()

@@ -58,7 +58,8 @@ class Held:
 @dataclass
 class Office:
     """One account. `mailboxes`: id by address, of those that were connected here; `calm`: what the
-    sandbox's switches were before any was turned."""
+    sandbox's switches were before any was turned; `events`: mailboxes of whose watches the provider
+    told something by an event, which may have got lost."""
 
     world: Pretend
     settings: Settings
@@ -69,6 +70,7 @@ class Office:
     mailboxes: dict[str, int] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
     calm: dict[str, object] = field(default_factory=dict)
+    events: set[str] = field(default_factory=set)
 
     @property
     def names_down(self) -> Path:
@@ -143,13 +145,14 @@ class Office:
         self._change(update(Mailbox).where(*self._row(address)).values(wake_at=utc_now()))
 
     def look_after_watches(self, address: str) -> None:
-        """As if half the life of the mailbox's watches were over: they are due now."""
+        """As if half the life of the mailbox's watches, or a pause after a refusal, were over: they
+        are due now."""
         now = utc_now()
         mine = (Watch.account_id == self.account_id, Watch.mailbox_id == self.mailboxes[address])
         due = update(Mailbox).where(*self._row(address), Mailbox.renew_at.is_not(None))
         self._change(
             update(Watch).where(*mine).values(expires_at=now),
-            due.values(renew_at=now, wake_at=now),
+            due.values(renew_at=now, watch_due_at=None, wake_at=now),
         )
 
     def ring_all(self) -> None:

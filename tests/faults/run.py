@@ -203,18 +203,22 @@ def _kinds(plan: Plan, processes: Processes, letters: Letters) -> Iterator[Kind]
 
 
 def _storm(plan: Plan, storm: Storm) -> None:
-    """Everything goes wrong, then nothing any more; at last one more letter to each mailbox."""
+    """Everything goes wrong, then nothing any more; at last one more letter to each mailbox. Graph
+    repeats every quarter of an hour that it wants to be authorised anew, our sandbox does not: what
+    that brings is put forward."""
+    made = storm.letters.office
     if plan.soak:
         storm.soak(plan.soak * 60)
     elif plan.alone:
-        made, expected = storm.letters.office, storm.letters.expected
-        storm.one_by_one(lambda: look(made, expected).right)
+        storm.one_by_one(lambda: look(made, storm.letters.expected).right)
     else:
         storm.planned(plan.letters, plan.seconds, plan.moods)
     storm.injections.end_all()
     if not plan.hurry:
-        storm.insist(lambda: storm.letters.office.world.get("faults/met"))
-    storm.letters.office.world.delete("faults")
+        storm.insist(lambda: made.world.get("faults/met"))
+    made.world.delete("faults")
+    for address in made.events:
+        made.look_after_watches(address)
     storm.letters.tick_late()
     storm.letters.sweep()
 
