@@ -172,6 +172,7 @@ class Mailbox(Owned, Base):
     renew_at: Mapped[datetime | None]  # watches and followed folders are due then
     watch_problem: Mapped[str] = mapped_column(server_default=text("''"))  # why it is refused
     watch_due_at: Mapped[datetime | None]  # after a failure: no watch is asked for before
+    hidden_rules: Mapped[Any] = mapped_column(JSON, default=list, server_default="[]")
     unwatched_since: Mapped[datetime | None]  # since when a watch is missing
     label: Mapped[str] = mapped_column(default="")  # the log label that was made there, or tried
     label_problem: Mapped[str] = mapped_column(default="")  # why it could not be made

@@ -47,7 +47,7 @@ class Card:
     def version(self) -> tuple[object, ...]:
         box = self.mailbox
         away = tuple(each.version for each in self.gaps)
-        problems = (box.watch_problem, box.blocked_by)
+        problems = (box.watch_problem, box.blocked_by, box.hidden_rules)
         shown = (self.state, self.today, self.folders, self.renews_at, problems, away)
         return (box.id, box.last_synced_at, box.label_problem, box.moved_to, *shown)
 

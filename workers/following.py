@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from crm.database import Connection
 from crm.history import What
 from crm.model import Folder
-from crm.store import history, mailboxes, runs, settings
+from crm.store import history, mailboxes, runs, settings, watching
 from crm.store.mailboxes import Mailbox
 from providers.client import CursorExpired, MailClient
 from workers.queue import Ask, QueueDown
@@ -27,7 +26,6 @@ def follow(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) -
     with runtime.database.read() as conn:
         stored = mailboxes.folders(conn, mailbox.account_id, mailbox.id)
         current = mailboxes.by_id(conn, mailbox.id)
-        untold = _untold_rules(conn, mailbox, client)
     if current is None:
         return folders
     since = (mailbox.settled_at or mailbox.created_at) - UNFOLLOWED
@@ -35,14 +33,17 @@ def follow(runtime: Runtime, mailbox: Mailbox, token: str, client: MailClient) -
     with suppress(CursorExpired):  # the run then lists what came, and gets a cursor for all folders
         moved = client.follow(folders, moved, since)
     changed = moved != current.cursor or set(folders) != set(stored)
+    hidden = tuple(dict.fromkeys(client.hidden_rules()))
+    untold = [rule for rule in hidden if rule not in mailbox.hidden_rules]
     told = [*_changes(stored, folders, client), *((What.RULE_HIDDEN, {"rule": r}) for r in untold)]
-    if not changed and not told:
+    if not changed and not told and hidden == mailbox.hidden_rules:
         return folders
     now = runtime.clock()
     with runtime.database.begin() as conn:
         if changed:
             runs.move_cursor(conn, mailbox, token, moved)
             mailboxes.set_folders(conn, mailbox.account_id, mailbox.id, folders)
+        watching.set_hidden_rules(conn, mailbox, hidden)
         for what, facts in told:
             history.note(conn, mailbox.account_id, mailbox.id, what, now, **facts)
     return folders
@@ -89,12 +90,3 @@ def _changes(
         elif known.name != each.name:
             told.append((What.FOLDER_RENAMED, {"folder": each.name, "before": known.name}))
     return told
-
-
-def _untold_rules(conn: Connection, mailbox: Mailbox, client: MailClient) -> list[str]:
-    hidden = client.hidden_rules()
-    if not hidden:
-        return []
-    told = history.facts_of(conn, mailbox.account_id, mailbox.id, What.RULE_HIDDEN)
-    known = {facts.get("rule") for facts in told}
-    return [rule for rule in dict.fromkeys(hidden) if rule not in known]

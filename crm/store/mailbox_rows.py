@@ -55,6 +55,7 @@ class Mailbox:
     owed_began: datetime | None = None
     owed_places: tuple[str, ...] = ()
     repairs: int = 0
+    hidden_rules: tuple[str, ...] = ()  # whose actions the provider does not show
     spent: Spent = NOTHING  # lately, of the provider's limit
 
     @property
@@ -115,6 +116,7 @@ COLUMNS = (
     Table.owed_began,
     Table.owed_places,
     Table.repairs,
+    Table.hidden_rules,
     Table.spent,
 )
 
@@ -129,6 +131,7 @@ def mailbox_of(row: Row[Any]) -> Mailbox:
             "status": MailboxStatus(values["status"]),
             "own_addresses": frozenset(values["own_addresses"]),
             "owed_places": tuple(values["owed_places"]),
+            "hidden_rules": tuple(values["hidden_rules"]),
             "spent": Spent.read(values["spent"]),
         }
     )

@@ -51,6 +51,15 @@ def set_folders(
     sql.add_missing(conn, table, rows)
 
 
+def set_hidden_rules(conn: Connection, mailbox: Mailbox, rules: Sequence[str]) -> None:
+    """Name the enabled rules whose actions the provider does not show."""
+    conn.execute(
+        update(MailboxTable)
+        .where(MailboxTable.account_id == mailbox.account_id, MailboxTable.id == mailbox.id)
+        .values(hidden_rules=list(rules))
+    )
+
+
 def watches(conn: Connection, account_id: int, mailbox_id: int) -> list[WatchState]:
     """The announcements that are asked for; `secret` is '' because only its digest is kept."""
     query = (

@@ -231,7 +231,7 @@ def arguments(victim, stranger):
         "changed": Changed(["m1@mail.test"], [email_id], [1]), "same": [{email_id}], "copies": [],
         "keyed": Digests(b"k" * 32), "refused": {email_id: {1: ("not-owner", False)}},
         "problem": "topic", "due_at": now, "resource": MARK, "sure": True,
-        "listing": owed.Owed(now, now, ()), "began": now, "brought": 1, "by": "limit:user", "spent": Spent(((1, 1),)), "provider": theirs.provider, "what": What.CONNECTED, "gap_id": gap.id, "row": gap, "arrived": 1, "attempts": 1, "found": 1, "up_to": now, "claims": "{}", "was": "revoked", "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
+        "rules": [MARK], "listing": owed.Owed(now, now, ()), "began": now, "brought": 1, "by": "limit:user", "spent": Spent(((1, 1),)), "provider": theirs.provider, "what": What.CONNECTED, "gap_id": gap.id, "row": gap, "arrived": 1, "attempts": 1, "found": 1, "up_to": now, "claims": "{}", "was": "revoked", "user_ids": [], "to": Visibility.EVERYONE, "team_id": 1, "role": "admin", "active": True, "asked": Asked((MARK,)),
     } | of_the_outbox(victim) | of_audits(victim)  # fmt: skip
 
 

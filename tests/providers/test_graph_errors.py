@@ -97,6 +97,8 @@ def test_a_missing_retry_after_is_nothing():
         (400, "resyncRequired"),
         (400, "InvalidSyncStateData"),
         (400, "errorInvalidSyncStateData"),
+        *((409, code) for code in ("syncStateNotFound", "SyncStateInvalid", "ResyncRequired")),
+        *((403, code) for code in ("InvalidSyncStateData", "ErrorInvalidSyncStateData")),
     ],
 )
 def test_a_lost_sync_state_is_an_expired_cursor(status, code):

@@ -49,6 +49,24 @@ def test_the_card_is_another_when_what_is_followed_has_changed(ben, company, tol
     assert ben.http.get(f"/mailboxes/cards?v={version}").status_code == 200
 
 
+def test_the_card_names_rules_that_microsoft_does_not_show_and_where_to_follow_by_hand(
+    ana, ben, company, told
+):
+    version = ben.get("/mailboxes").text.partition("/mailboxes/cards?v=")[2].partition('"')[0]
+    assert "does not show" not in ben.get("/mailboxes").text
+    with company.database.begin() as conn:
+        watching.set_hidden_rules(conn, company.boxes["ben@acme.test"], ["Odd <1>"])
+    assert ben.http.get(f"/mailboxes/cards?v={version}").status_code == 200
+    for person, words in (
+        (ben, "ask an admin to name the folder in"),
+        (ana, ">name the folder</a>"),
+    ):
+        text = " ".join(person.get("/mailboxes").text.split())
+        assert "Microsoft does not show what this rule does: “Odd &lt;1&gt;”." in text
+        assert words in text
+        assert 'href="/settings/logging#followed_folders-help"' in text
+
+
 @pytest.mark.parametrize(("box", "status"), [(1, 404), (9, 404)])
 def test_nobody_has_the_rules_of_others_read(ben, told, box, status):
     assert ben.post(f"/mailboxes/{box}/rules").status_code in {403, status}

@@ -203,6 +203,11 @@ def test_a_rule_that_cannot_be_read_is_told_once(box: Watched) -> None:
         box.forward(FOLDERS_EVERY)
         box.sync()
     assert len([line for line in box.told if "“Odd”" in line]) == 1
+    assert box.row.hidden_rules == ("Odd",), "its card names it"
+    box.control("microsoft/delete-rule", name="Odd")
+    box.forward(FOLDERS_EVERY)
+    box.sync()
+    assert box.row.hidden_rules == ()
 
 
 def test_a_huge_folder_is_followed_without_being_listed(box: Watched) -> None:

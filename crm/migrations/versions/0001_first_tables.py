@@ -252,6 +252,7 @@ def upgrade() -> None:
     sa.Column('renew_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('watch_problem', sa.Text(), server_default=sa.text("('')"), nullable=False),
     sa.Column('watch_due_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('hidden_rules', sa.JSON(), server_default='[]', nullable=False),
     sa.Column('unwatched_since', sa.DateTime(timezone=True), nullable=True),
     sa.Column('label', sa.Text(), nullable=False),
     sa.Column('label_problem', sa.Text(), nullable=False),
