@@ -145,9 +145,10 @@ def backlog(provider: str) -> Iterator[Backlog]:
             made.connect(owner, provider)
             other = f"colleague@{DOMAINS[provider]}"
             made.person(other, provider)
+            settings = made.settings.model_copy(update={"gmail_units_per_minute": 10**9})
             runtime = Runtime(
                 made.database, Queue(client), made.secrets,
-                client_opener(made.database, made.secrets, made.settings), Blobs(made.settings),
+                client_opener(made.database, made.secrets, settings), Blobs(settings),
             )  # fmt: skip
             drain.use(runtime, threading.Event())
             worker.STOPPING.clear()

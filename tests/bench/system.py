@@ -67,18 +67,21 @@ def measure(report: Report) -> None:
 
 
 @contextmanager
-def running(provider: str, workers: int = WORKERS) -> Iterator[tuple[Office, Letters, int]]:
+def running(
+    provider: str, workers: int = WORKERS, owners: int = OWNERS, **more: str
+) -> Iterator[tuple[Office, Letters, int]]:
+    """`more`: settings of the roles, by their names in the environment."""
     with (
         tempfile.TemporaryDirectory(prefix="replylog-bench-") as folder,
         office(Path(folder)) as made,
     ):
         made.world.post("switches", **UNLIMITED)
         made.contact(*CONTACTS)
-        owners = [f"owner{n}@{DOMAINS[provider]}" for n in range(OWNERS)]
-        for owner in owners:
-            made.connect(owner, provider)
-        letters = Letters(made, owners, Random(1))
-        with made.role("all", "--processes", str(workers)) as process:
+        addresses = [f"owner{n}@{DOMAINS[provider]}" for n in range(owners)]
+        for each in addresses:
+            made.connect(each, provider)
+        letters = Letters(made, addresses, Random(1))
+        with made.role("all", "--processes", str(workers), **more) as process:
             ready = f"{made.settings.public_url}/readyz"
             if not within(60, lambda: answers(ready)):
                 raise RuntimeError("replylog did not start")

@@ -42,6 +42,10 @@ def test_room_comes_back_when_all_of_a_slot_is_a_minute_ago() -> None:
     assert spent.wait(11, ALLOWED, at(70)) == 0
 
 
+def test_what_began_a_slot_counts_for_all_of_it() -> None:
+    assert NOTHING.plus(1000, ALLOWED, at(9.9)).wait(1, ALLOWED, at(69)) == 1
+
+
 def test_only_as_much_is_waited_for_as_is_needed() -> None:
     spent = NOTHING.plus(300, ALLOWED, at(0)).plus(700, ALLOWED, at(30))
     assert spent.wait(300, ALLOWED, at(31)) == 39

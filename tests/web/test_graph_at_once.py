@@ -99,7 +99,7 @@ def place(
 def test_runs_and_pages_together_never_ask_more_than_four_at_a_time(place: Place) -> None:
     place.arrive(20)
     place.sync()
-    place.sandbox.post("/control/switches", **{"graph.latency": 0.02})
+    place.sandbox.post("/control/switches", **{"graph.latency": 0.1})
     page = f"/why/rows/{place.journal()[0].id}/values"
     told: list[str] = []
     ended = threading.Event()

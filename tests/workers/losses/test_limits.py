@@ -155,6 +155,7 @@ def test_a_limit_of_the_project_holds_for_all_mailboxes_of_the_provider(
         assert row.wake_at is not None
         assert until <= row.wake_at <= until + SPREAD, "not all at the same second"
         assert len(told(office, box)) == 1
+    assert office.row(bob).wake_at != office.row(cleo).wake_at
     with office.database.read() as conn:
         assert operations.state(conn, office.clock).blocked == 3
     office.clock = until
