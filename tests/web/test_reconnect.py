@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from crm.model import GapState
 from crm.store import connecting, gaps, mailboxes
-from crm.tables import Gap
+from crm.tables import Gap, Mailbox
 from providers import causes
 from workers.queue import AWAKE
 
@@ -73,6 +73,18 @@ def test_an_admin_sees_those_of_everybody_in_one_line(ana, ben, boxes):
     stop(boxes, ANA, causes.REVOKED)
     assert "Stopped until" not in banner(ben)
     assert "ana@acme.test" not in ben.get("/contacts").text.partition("<main")[0]
+
+
+def test_many_of_ones_own_do_not_fill_the_page(ben, boxes):
+    for n in range(5):
+        boxes.connect(f"b{n}@acme.test")
+        stop(boxes, f"b{n}@acme.test", causes.REVOKED)
+    with boxes.database.begin() as conn:
+        ours = (Mailbox.account_id == boxes.account, Mailbox.status == "reconnect")
+        conn.execute(update(Mailbox).where(*ours).values(user_id=boxes.world.users[BEN]))
+    text = words(ben.get("/contacts").text)
+    assert text.count('class="banner"') == 4
+    assert "2 more of your mailboxes must be connected again." in text
 
 
 def test_claims_that_entra_wants_proven_come_back_with_the_next_sign_in(boxes, make_app):
