@@ -344,7 +344,10 @@ def backlog(conn: Connection, now: datetime) -> Backlog:
     active = select(WebhookEndpoint.id).where(WebhookEndpoint.state == State.ACTIVE)
     to_webhooks = Delivery.destination == WEBHOOK
     awaited = select(Delivery.id).where(or_(~to_webhooks, Delivery.target.in_(active)))
-    oldest = awaited.with_only_columns(Delivery.created_at).where(Delivery.next_at.is_not(None))
+    begun = or_(Delivery.attempts > 0, Delivery.next_at <= now)  # others wait on purpose
+    oldest = awaited.with_only_columns(Delivery.created_at).where(
+        Delivery.next_at.is_not(None), begun
+    )
     first = select(func.min(OutboxEvent.next_at)).execution_options(all_accounts=_ALL)
     moments = (
         conn.scalar(

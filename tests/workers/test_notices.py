@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from crm.store import endpoints, mailboxes, outbox, teams
+from crm.store import deliveries, endpoints, mailboxes, outbox, teams
 from crm.tables import Delivery
 from crm.topics import PAUSED, State
 from infra.mailer import Mailer
@@ -173,6 +173,8 @@ def test_what_stops_later_is_told_to_an_admin_with_a_quarter_of_an_hour_between(
         stop_many(desk, 1, first=minute + 1)
         deliver(desk, running)
     assert [each["Subject"] for each in of_ana(box)] == ["u0@acme.test stopped"]
+    with desk.database.read() as conn:
+        assert deliveries.backlog(conn, desk.clock).oldest is None, "nothing is late"
     desk.clock += notices.APART
     deliver(desk, running)
     assert [each["Subject"] for each in of_ana(box)][1:] == ["10 mailboxes stopped"]
