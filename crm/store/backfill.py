@@ -78,13 +78,20 @@ _OF_EMAILS = (
     _STANDING.where(sql.among(EmailPerson.email_id)),
     _SENDERS.where(sql.among(Sighting.email_id)),
 )
-_INCOMING = (
-    select(Email.id, Email.thread_id, Email.sender)
-    .where(sql.held(Email), Email.direction != Direction.OUTGOING)
+# Each copy that came in and was let in: it may be a stranger's in one mailbox and our own in another.
+_ARRIVED = (
+    select(
+        Email.id,
+        Email.thread_id,
+        func.coalesce(Sighting.sender, Email.sender).label("sender"),
+        func.coalesce(Sighting.owner_id, Email.owner_id).label("owner_id"),
+    )
+    .outerjoin(
+        Sighting,
+        (Sighting.email_id == Email.id) & sql.held(Sighting) & Sighting.carries,
+    )
+    .where(sql.held(Email), _DIRECTION != Direction.OUTGOING)
     .order_by(Email.id)
-)
-_LET_IN_BY = select(Sighting.email_id, Sighting.owner_id).where(
-    sql.held(Sighting), sql.among(Sighting.email_id), Sighting.carries
 )
 _ON = select(EmailContact.id, EmailContact.email_id, EmailContact.contact_id).where(
     sql.held(EmailContact), sql.among(EmailContact.email_id)
@@ -161,42 +168,31 @@ def _of_roots(
 ) -> tuple[_Standing, _Standing]:
     """Strangers' replies stand where their threads' roots do, with `log_unknown_sender`: where they
     are to stand, and where they may."""
-    incoming = conn.execute(_INCOMING.where(Email.id.in_(email_ids)), {"account": account_id}).all()
-    known = contacts_of(conn, account_id, {row.sender for row in incoming})
-    strangers = [row for row in incoming if row.sender not in known]
+    arrived = conn.execute(_ARRIVED.where(Email.id.in_(email_ids)), {"account": account_id}).all()
+    known = contacts_of(conn, account_id, {row.sender for row in arrived})
+    strangers = [row for row in arrived if row.sender not in known]
     roots = roots_of_threads(conn, account_id, {row.thread_id for row in strangers})
     people = {address for root in roots.values() for address in root.contact_recipients}
     contacts = contacts_of(conn, account_id, people)
     may: _Standing = set()
     wanted: _Standing = set()
     lists = _lists(conn, account_id)
-    whose = _let_in_by(conn, account_id, [row.id for row in strangers])
     for row in strangers:
-        root = roots[row.thread_id]
-        users = whose.get(row.id, {root.owner_id})
-        for address in root.contact_recipients & contacts.keys():
+        for address in roots[row.thread_id].contact_recipients & contacts.keys():
             may.add((row.id, contacts[address]))
-            if not all(listed(address, lists(each)) for each in users):
+            if not listed(address, lists(row.owner_id)):
                 wanted.add((row.id, contacts[address]))
     on = settings.settings_of(conn, account_id).switches.log_unknown_sender
     return (wanted if on else set()), may
 
 
-def _let_in_by(
-    conn: Connection, account_id: int, email_ids: Collection[int]
-) -> dict[int, set[int | None]]:
-    """The users in whose mailboxes a copy was let in, by e-mail."""
-    found: dict[int, set[int | None]] = {}
-    for some in sql.chunks(email_ids):
-        for email_id, user_id in conn.execute(_LET_IN_BY, {"account": account_id, "some": some}):
-            found.setdefault(email_id, set()).add(user_id)
-    return found
-
-
 def _of_strangers(conn: Connection, account_id: int, addresses: Collection[str]) -> set[int]:
     """E-mails from these addresses, and those in threads whose roots went to them."""
-    theirs = _INCOMING.where(Email.sender.in_(addresses))
-    found = {row.id for row in conn.execute(theirs, {"account": account_id})}
+    copies = select(Sighting.email_id).where(
+        Sighting.account_id == account_id, Sighting.sender.in_(addresses)
+    )
+    theirs = select(Email.id).where(Email.account_id == account_id, Email.sender.in_(addresses))
+    found = {*conn.scalars(copies), *conn.scalars(theirs)}
     threads = (
         select(Thread.id)
         .join(Email, (Email.identity == Thread.root_identity) & (Email.thread_id == Thread.id))
@@ -209,7 +205,7 @@ def _of_strangers(conn: Connection, account_id: int, addresses: Collection[str])
         )
     )
     for some in sql.chunks(conn.scalars(threads).all()):
-        inside = _INCOMING.where(Email.thread_id.in_(some))
+        inside = _ARRIVED.where(Email.thread_id.in_(some))
         found |= {row.id for row in conn.execute(inside, {"account": account_id})}
     return found
 

@@ -3,10 +3,11 @@
 import pytest
 from sqlalchemy import select
 
+from crm.model import Place
 from crm.store import contacts, never_log
 from crm.store import settings as account_settings
 from crm.tables import ContactAddress, Email, EmailContact
-from tests.workers.conftest import Office
+from tests.workers.conftest import BCC, Office
 
 MARIA, PIA, ZOE = "maria@globex.test", "pia@umbrella.test", "zoe@stranger.test"
 ROOT, REPLY = "root@acme.test", "reply@stranger.test"
@@ -60,3 +61,25 @@ def test_the_list_of_whoever_got_the_reply_keeps_a_contact_away(
         become_contact(office, PIA)
     office.settle(steps=3)
     assert standing(office) == expected
+
+
+@pytest.mark.parametrize("first", ["ana", "ben"])
+def test_a_colleagues_copy_counts_alike_before_and_after_the_senders_own(
+    sqlite_office: Office, first: str
+) -> None:
+    """Ana's own mail is a stranger's in Ben's mailbox: she is no contact."""
+    office = sqlite_office
+    office.contact(MARIA, PIA)
+    boxes = {name: office.mailbox(f"{name}@acme.test") for name in ("ana", "ben")}
+    with office.database.begin() as conn:
+        for name in ("log_unknown_sender", "any_connected_user"):
+            account_settings.set_setting(conn, office.account_id, name, True)
+    office.send(boxes["ana"], f"{MARIA}, {PIA}", "Offer", ROOT)
+    office.sync(boxes["ana"])
+    both = f"{MARIA}, ben@acme.test"
+    raw = office.mail("ana@acme.test", both, "Re: Offer", REPLY, answers=ROOT, bcc=BCC)
+    for name in sorted(boxes, key=lambda each: each != first):
+        office.boxes[boxes[name]].deliver(raw, Place.SENT if name == "ana" else Place.FOLLOWED)
+        office.sync(boxes[name])
+    office.settle(steps=3)
+    assert standing(office) == {MARIA, PIA}
