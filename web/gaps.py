@@ -12,7 +12,7 @@ from crm.store import gaps
 from crm.store.gaps import MOST_COUNTED, GapRow
 from crm.store.mailboxes import Mailbox
 from web import live
-from web.connect import owned_mailbox
+from web.connect import NAMES, owned_mailbox
 from web.parts import parts
 
 SHOWN_FOR = timedelta(days=1)  # what became of a gap, on the page after connecting
@@ -23,6 +23,7 @@ class Gap:
     """A gap in words."""
 
     row: GapRow
+    place: str  # the provider's name
 
     @property
     def away(self) -> str:
@@ -52,7 +53,7 @@ class Gap:
 def of(conn: Connection, mailbox: Mailbox) -> list[Gap]:
     """The gaps that its owner has to decide about, or that are being read."""
     found = gaps.undecided(conn, mailbox.account_id, [mailbox.id])
-    return [Gap(row) for row in found if row.since < row.until]
+    return [_gap(row, mailbox) for row in found if row.since < row.until]
 
 
 def after_connecting(conn: Connection, mailbox: Mailbox) -> list[Gap]:
@@ -60,7 +61,11 @@ def after_connecting(conn: Connection, mailbox: Mailbox) -> list[Gap]:
     open_ones = of(conn, mailbox)
     last = gaps.latest(conn, mailbox.account_id, mailbox.id)
     fresh = last is not None and last.until > parts().clock() - SHOWN_FOR
-    return open_ones or ([Gap(last)] if last is not None and fresh else [])
+    return open_ones or ([_gap(last, mailbox)] if last is not None and fresh else [])
+
+
+def _gap(row: GapRow, mailbox: Mailbox) -> Gap:
+    return Gap(row, NAMES.get(mailbox.provider, mailbox.provider))
 
 
 def version(found: list[Gap]) -> str:

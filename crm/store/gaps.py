@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 from crm.history import What
 from crm.model import GapState, VerdictKind
 from crm.store import again, history, sql
-from crm.tables import ConnectedPeriod, Gap, JournalRow
+from crm.tables import ConnectedPeriod, Gap, JournalRow, Mailbox
 
 DISCONNECTED = "disconnected"  # the rule
 MOST_COUNTED = 5_000  # messages; beyond, there are "more than" so many
@@ -21,7 +21,8 @@ _SHOWN = (GapState.COUNTING, GapState.OPEN, GapState.READING)
 @dataclass(frozen=True, slots=True)
 class GapRow:
     """One gap. `arrived`: how many messages are known to have arrived; where counting ended early,
-    there are more. `found` and `logged`: how many were read since its owner chose so."""
+    there are more. `found` and `logged`: how many were read since its owner chose so.
+    `provider_since`: when the mailbox was connected with another provider than before."""
 
     id: int
     mailbox_id: int
@@ -34,6 +35,13 @@ class GapRow:
     found: int
     logged: int
     chosen_at: datetime | None
+    provider_since: datetime | None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the mailbox was connected all the time, but with another provider."""
+        since = self.provider_since
+        return since is not None and since.replace(microsecond=0) == self.until
 
 
 _COLUMNS = (
@@ -48,6 +56,7 @@ _COLUMNS = (
     Gap.found,
     Gap.logged,
     Gap.chosen_at,
+    Mailbox.provider_since,
 )
 
 
@@ -184,7 +193,12 @@ def _one(conn: Connection, account_id: int, gap_id: int) -> GapRow | None:
 
 
 def _rows(conn: Connection, account_id: int, *where: ColumnElement[bool]) -> list[GapRow]:
-    query = select(*_COLUMNS).where(Gap.account_id == account_id, *where).order_by(Gap.since)
+    query = (
+        select(*_COLUMNS)
+        .join(Mailbox, Mailbox.id == Gap.mailbox_id)
+        .where(Gap.account_id == account_id, Mailbox.account_id == account_id, *where)
+        .order_by(Gap.since)
+    )
     rows = [row._asdict() for row in conn.execute(query)]
     return [GapRow(**row | {"state": GapState(row["state"])}) for row in rows]
 

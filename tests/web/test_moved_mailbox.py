@@ -137,7 +137,9 @@ def test_a_mailbox_that_moved_is_connected_with_its_new_provider_and_not_with_th
     assert redis.zrange(AWAKE, 0, -1) == [str(moved.id).encode()], "to be read once more"
     done = client.get(consent(sandbox, started, ANA))
     assert done.status_code == 302
-    assert "At Google it was read up to" in text(client.get(done.location))
+    page = text(client.get(done.location))
+    assert "At Google it was read up to" in page
+    assert f"Mail to {ANA} may have gone to Microsoft 365 for 30 days before it was" in page
     box = next(each for each in stored(company) if each.address == ANA)
     assert (box.id, box.provider, box.reason) == (moved.id, "graph", "")
     assert box.status is MailboxStatus.CONNECTED
