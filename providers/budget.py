@@ -33,12 +33,18 @@ class Budget:
         self._allowed = allowed
         self._clock = clock
         self._begun = False
+        self._left_over = 0
+
+    def sparingly(self) -> None:
+        """From here on a quarter is left over for mail that is still to come."""
+        self._left_over = self._allowed.units // 4
 
     def spend(self, units: int) -> None:
         """Pay for a call that is about to be made. Nothing is begun that could not get on: the first
         one takes room for more. Raises OutOfBudget."""
         now, least = self._clock(), max(units, self._allowed.units // 10)
-        if self.spent.wait(units if self._begun else least, self._allowed, now):
-            raise OutOfBudget(self.spent.wait(least, self._allowed, now))
+        room = (units if self._begun else least) + self._left_over
+        if self.spent.wait(room, self._allowed, now):
+            raise OutOfBudget(self.spent.wait(least + self._left_over, self._allowed, now))
         self._begun = True
         self.spent = self.spent.plus(units, self._allowed, now)

@@ -222,6 +222,11 @@ class MailClient(Protocol):
         asked for: reading one ended a process."""
         ...
 
+    def sparingly(self) -> None:
+        """From here on some of the mailbox's limit is left over, where that is counted: what is read
+        now can wait, and new mail cannot."""
+        ...
+
     def spent(self) -> Spent | None:
         """What was asked of the mailbox lately, where that is counted: the next client is to know."""
         ...

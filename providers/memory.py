@@ -237,6 +237,9 @@ class MemoryClient:
     def carefully(self) -> None:
         """Listings have no headers anyhow."""
 
+    def sparingly(self) -> None:
+        """Nobody counts."""
+
     def spent(self) -> Spent | None:
         """Nobody counts."""
         return None

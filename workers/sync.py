@@ -212,6 +212,7 @@ class Running:
         files_at = Files(self.runtime, held, client, go_on, self.caution, self._give_way).read_due()
         ensure_label(self.runtime, self.mailbox, client)
         count_unannounced(self.runtime, self.mailbox, began, self.rung, found)
+        client.sparingly()
         more = away.read(settling)
         audit_at = None if more else audit(self.runtime, settling, client, self.settled_at, go_on)
         self.caution.end()

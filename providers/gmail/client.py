@@ -232,6 +232,10 @@ class GmailClient:
     def carefully(self) -> None:
         """Listings have no headers anyhow."""
 
+    def sparingly(self) -> None:
+        if self._budget is not None:
+            self._budget.sparingly()
+
     def spent(self) -> Spent | None:
         return None if self._budget is None else self._budget.spent
 

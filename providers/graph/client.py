@@ -208,6 +208,10 @@ class GraphClient:
     def carefully(self) -> None:
         self._listing.bare = True
 
+    def sparingly(self) -> None:
+        if self._budget is not None:
+            self._budget.sparingly()
+
     def spent(self) -> Spent | None:
         return None if self._budget is None else self._budget.spent
 

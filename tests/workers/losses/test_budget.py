@@ -9,10 +9,10 @@ from sqlalchemy import update
 
 from crm.model import Headers, Message, Ref
 from crm.spending import NOTHING, Spent
-from crm.store import runs
+from crm.store import audits, runs
 from crm.tables import Mailbox as Table
 from providers.budget import Budget, allowance
-from providers.client import Cursor, Page
+from providers.client import Cursor, Item, Page
 from providers.memory import MemoryClient, MemoryMailbox
 from tests.workers.audit_desk import metric
 from tests.workers.conftest import Office
@@ -21,6 +21,7 @@ from workers.limits import LOOK_EVERY, Project
 from workers.timetable import Timetable
 
 LIMIT = 2500  # units a minute, of which 2,250 are used
+SLOT = allowance(LIMIT, 60.0)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
@@ -52,6 +53,13 @@ class Metered(MemoryClient):
     def message(self, ref: Ref) -> Message:
         self.pay(20)
         return super().message(ref)
+
+    def between(self, since: datetime, until: datetime) -> Iterator[tuple[Item, ...]]:
+        self.pay(2)
+        yield from super().between(since, until)
+
+    def sparingly(self) -> None:
+        self.budget.sparingly()
 
     def spent(self) -> Spent:
         return self.budget.spent
@@ -98,6 +106,24 @@ def test_a_backlog_is_read_short_of_the_limit_and_to_its_end(
 
 def stopped_short() -> float:
     return metric("replylog_provider_limits_total", provider="memory", shape="budget")
+
+
+def test_what_can_wait_leaves_room_for_new_mail(
+    office: Office, ana: int, calls: list[tuple[datetime, int]]
+) -> None:
+    with office.database.begin() as conn:
+        audits.begin(conn, office.account_id, ana, 3, office.clock)
+        run = runs.take_lease(conn, ana, "run", office.clock, MINUTE)
+        assert run is not None
+        runs.note_spent(conn, run, "run", Spent(((SLOT.slot(office.clock), 1700),)), office.clock)
+        runs.release(conn, run, "run", office.clock, office.clock)
+    reply(office, ana, "r@x")
+    office.sync(ana)
+    assert ("r@x", 1, 1) in office.timeline()
+    assert [units for _, units in calls] == [2, 20, 20], "the audit asks nothing"
+    office.settle(steps=75)
+    with office.database.read() as conn:
+        assert audits.listing(conn, office.account_id, ana, 1)[0].ended_at is not None
 
 
 def test_what_a_process_spent_is_known_to_the_next(
