@@ -77,7 +77,13 @@ def test_a_second_start_joins_the_first_and_does_not_end_it(start):
 
 def test_many_starts_at_once_make_one_server(start):
     servers: list[Server] = []
-    threads = [threading.Thread(target=lambda: servers.append(start())) for _ in range(4)]
+    together = threading.Barrier(4)  # a server ends with the thread that started it
+
+    def one() -> None:
+        servers.append(start())
+        together.wait()
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
