@@ -44,7 +44,7 @@ def start() -> tuple[Sandbox, "subprocess.Popen[str]"]:
     """Start a sandbox on free ports and wait until it says where it is."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox", "--port", "0", "--dns-port", "0"],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, stdout=subprocess.PIPE,
+        cwd=ROOT, env={**_uncovered(), "PYTHONPATH": str(ROOT)}, text=True, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
     ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
@@ -55,6 +55,11 @@ def start() -> tuple[Sandbox, "subprocess.Popen[str]"]:
     where = json.loads(line)
     client = httpx.Client(base_url=where["url"], timeout=120, trust_env=False)
     return Sandbox(where["url"], where["dns"], client), process
+
+
+def _uncovered() -> dict[str, str]:
+    """This process's environment, but that coverage is not measured: not of the sandbox."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 def stop(process: "subprocess.Popen[str]") -> None:

@@ -205,17 +205,7 @@ def create_app(
 ) -> Flask:
     """The WSGI application of the role `web`. Opens no connection before the first request."""
     app = Flask("web")
-    redis = redis_client.web_client(settings)
-    app.extensions[NAME] = Parts(
-        settings=settings,
-        database=Database(settings.resolved_database_url),
-        secrets=Secrets(settings.key_texts),
-        redis=redis,
-        queue=Queue(redis),
-        blobs=Blobs(settings),
-        clock=clock,
-        open_client=open_client,
-    )
+    app.extensions[NAME] = parts_of(settings, clock=clock, open_client=open_client)
     explainer.allow_files(app)
     security.protect(app, settings)
     _limit_tries(app, settings)
@@ -229,6 +219,26 @@ def create_app(
         app.add_url_rule(path, endpoint, view, methods=methods)
     mount.register(app)
     return app
+
+
+def parts_of(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    open_client: OpenClient = registry.open_client,
+) -> Parts:
+    """What the pages of these settings work with."""
+    redis = redis_client.web_client(settings)
+    return Parts(
+        settings=settings,
+        database=Database(settings.resolved_database_url),
+        secrets=Secrets(settings.key_texts),
+        redis=redis,
+        queue=Queue(redis),
+        blobs=Blobs(settings),
+        clock=clock,
+        open_client=open_client,
+    )
 
 
 def _require_sign_in() -> Response | str | None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,8 @@ from infra.secrets import Secrets
 from infra.settings import Settings
 from tests.web.company import CHEAP, PASSWORD, Company
 from web import signin
-from web.app import create_app
+from web.app import create_app, parts_of
+from web.parts import NAME
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -75,11 +77,35 @@ class _Compiled(BytecodeCache):
 _compiled = _Compiled()
 
 
+@dataclass
+class _Spare:
+    """The last test's application, for the next one that has the same settings: making one takes a
+    tenth of a second. All that a test gives an application is in its parts, which are made anew."""
+
+    app: Flask
+    made_with: dict[str, Any]
+    tries: object  # where failed sign-ins are counted: each application that is made moves it
+    config: dict[str, Any]
+    views: dict[str, Any]
+
+
+_spare: list[_Spare] = []
+_in_use: dict[int, _Spare] = {}
+
+
 def pages(settings: Settings, **arguments: Any) -> Flask:
     """The application."""
-    app = create_app(settings, **arguments)
-    app.jinja_env.bytecode_cache = _compiled
-    return app
+    made_with = settings.model_dump(exclude={"var", "database_url"})
+    found = _spare.pop() if _spare else None
+    if found is None or found.made_with != made_with or found.tries is not signin.limiter.storage:
+        app = create_app(settings, **arguments)
+        app.jinja_env.bytecode_cache = _compiled
+        tries, views = signin.limiter.storage, dict(app.view_functions)
+        found = _Spare(app, made_with, tries, dict(app.config), views)
+    else:
+        found.app.extensions[NAME] = parts_of(settings, **arguments)
+    _in_use[id(found.app)] = found
+    return found.app
 
 
 @pytest.fixture
@@ -116,8 +142,12 @@ MakeApp = Callable[..., Flask]
 
 
 def close(app: Flask) -> None:
-    app.extensions["replylog"].database.close()
-    app.extensions["replylog"].redis.close()
+    app.extensions[NAME].database.close()
+    app.extensions[NAME].redis.close()
+    if (found := _in_use.pop(id(app), None)) and app.config == found.config:
+        app.view_functions.clear()
+        app.view_functions.update(found.views)
+        _spare[:] = [found]
 
 
 @pytest.fixture
