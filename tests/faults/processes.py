@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
@@ -90,8 +90,9 @@ class Processes:
 
     def _redis_lost(self) -> None:
         _kill(self._child("redis-server"), signal.SIGKILL)
-        for path in (self.office.settings.var / "redis").glob("appendonly*"):
-            shutil.rmtree(path, ignore_errors=True)
+        folder = self.office.settings.var / "redis"
+        with suppress(FileNotFoundError):  # all at once: the next one may be starting already
+            shutil.rmtree((folder / "appendonlydir").rename(folder / f"lost-{time.time_ns()}"))
 
     def _lock(self) -> End:
         """Somebody else writes for a long time. In a thread of its own: whoever injects has to write,

@@ -65,6 +65,21 @@ def test_what_it_knows_outlives_it(start):
     assert kept(start()) == b"kept"
 
 
+def test_one_that_cannot_read_its_files_starts_without_them(start, tmp_path: Path):
+    server = start()
+    put(server, "Ana")
+    server.stop()
+    for part in (tmp_path / "redis").rglob("appendonly*.aof"):
+        part.write_bytes(b"nonsense\r\n" * 9)
+
+    again = start()
+    assert kept(again) is None
+    assert list((tmp_path / "redis").glob("unreadable-*/*"))
+    put(again, "Ben")
+    again.stop()
+    assert kept(start()) == b"Ben"
+
+
 def test_a_second_start_joins_the_first_and_does_not_end_it(start):
     first = start()
     second = start()
