@@ -11,13 +11,13 @@ from crm.model import Headers, MailboxStatus, Ref
 from crm.rules.decide import explain
 from crm.rules.registry import BY_ID
 from crm.spending import Spent
-from crm.store import limits, runs
+from crm.store import limits, mailboxes, runs
 from crm.store.context import load_context
 from crm.store.journal import Entry
 from crm.store.limits import ERROR, LIMIT
 from crm.store.mailboxes import Mailbox, NotConnected
 from infra.logs import get
-from providers.client import Gone, Limited, ProviderError, Reconnect, Retry
+from providers.client import Gone, Limited, OutOfBudget, ProviderError, Reconnect, Retry
 from providers.waiting import LIMITS
 from web.journal_rows import own_row
 from web.parts import parts
@@ -58,6 +58,7 @@ def _looked(entry: Entry, mailbox: Mailbox) -> Values:
         return Values(problem=BUSY)
     with here.database.begin() as conn:
         token = runs.borrow(conn, mailbox, here.clock(), LOOK)
+        mailbox = mailboxes.by_id(conn, mailbox.id) or mailbox  # a run may have ended just now
     if not token:
         return Values(problem=READING)
     client = here.client_of(mailbox)
@@ -88,6 +89,8 @@ def _noted(mailbox: Mailbox, error: Retry) -> None:
     """A limit holds for runs as well, and for whoever looks next."""
     here = parts()
     now = here.clock()
+    if isinstance(error, OutOfBudget):
+        return  # the mailbox's own count says so to whoever looks next
     if isinstance(error, Limited):
         LIMITS.labels(mailbox.provider, error.shape).inc()
         by, until = f"{LIMIT}{error.shape}", now + timedelta(seconds=error.after or MINUTE)

@@ -11,7 +11,7 @@ from crm.spending import Spent
 from crm.store import contacts, journal, limits, mailboxes, never_log, waiting
 from crm.store import settings as account_settings
 from crm.store.outcomes import Refused
-from providers.client import Gone, Limited, Operator, Reconnect, Retry
+from providers.client import Gone, Limited, Operator, OutOfBudget, Reconnect, Retry
 from tests.web import story
 from tests.web.conftest import Client
 from workers.queue import AWAKE
@@ -344,6 +344,14 @@ def test_a_limit_that_a_page_meets_holds_for_the_mailbox(company, make_app, told
     assert (row.blocked_by, row.rests(company.now)) == ("limit:concurrency", True)
     with company.database.begin() as conn:
         assert mailboxes.take_lease(conn, row.id, "a run", company.now, timedelta(minutes=1))
+
+
+def test_a_limit_that_nobody_met_stops_no_run(company, make_app, told, row_of):
+    text = values(company, make_app, row_of(PAUL), OutOfBudget(30.0))
+    assert "does not answer right now" in text
+    with company.database.read() as conn:
+        row = mailboxes.by_id(conn, company.boxes[ANA].id)
+    assert (row.blocked_by, row.blocked_until) == ("", None)
 
 
 def test_what_a_page_asks_counts_for_the_mailbox(company, make_app, told, row_of):
