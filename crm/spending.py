@@ -67,8 +67,11 @@ class Spent:
 
     @classmethod
     def read(cls, text: str) -> "Spent":
-        """What `text` wrote; nothing of ''."""
-        return cls(tuple((slot, units) for slot, units in json.loads(text or "[]")))
+        """What `text` wrote. Nothing of '', and of what another version wrote in another way."""
+        try:
+            return cls(tuple((int(slot), int(units)) for slot, units in json.loads(text or "[]")))
+        except (TypeError, ValueError):
+            return cls()
 
 
 NOTHING = Spent()

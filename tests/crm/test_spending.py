@@ -64,6 +64,11 @@ def test_what_a_clock_stored_that_was_wrong_counts_for_nothing(hours: int) -> No
     assert spent.plus(20, ALLOWED, at(0)).units == 20
 
 
+@pytest.mark.parametrize("text", ["", "[]", "7", "{", '[["x", 1]]', "[1]", '{"used": 5}'])
+def test_what_is_no_count_of_ours_is_nothing(text: str) -> None:
+    assert Spent.read(text) == NOTHING
+
+
 def test_a_clock_that_is_a_little_ahead_counts() -> None:
     assert NOTHING.plus(1000, ALLOWED, at(20)).wait(20, ALLOWED, at(0)) == 90
 
