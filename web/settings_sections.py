@@ -25,6 +25,7 @@ SECTIONS = (
     Section("Connection", "settings_connection", "Label and addresses by which people log mail."),
     Section("Visibility", "visibility", "Who sees your e-mails."),
     Section("Outgoing webhooks", "webhooks", "Tell other programs what happens.", for_admins=True),
+    Section("API keys", "api_keys", "Programs that use the REST API.", for_admins=True),
     Section("Operator", "operator", "How the whole installation is doing.", for_admins=True),
     Section("People", "staff", "Roles and teams, and who may sign in.", for_admins=True),
 )

@@ -28,7 +28,7 @@ MENU: tuple[tuple[str, str, str | tuple[str, ...]], ...] = (  # name, endpoint, 
     ("Contacts", "contacts", ("/contacts", "/companies", "/deals")),
     ("Mailboxes", "mailboxes", "/mailboxes"),
     ("Why?", "why", "/why"),
-    ("Settings", "preferences", "/settings"),
+    ("Settings", "preferences", ("/settings", "/operator")),
 )
 
 

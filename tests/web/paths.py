@@ -42,6 +42,7 @@ PATHS: dict[str, Callable[[dict[str, Any]], str]] = {
     "not-yours": lambda _: "/mailboxes/2/journal",
     "webhooks": lambda _: "/settings/webhooks",
     "webhook": lambda told: f"/settings/webhooks/{told['endpoint']}",
+    "api-keys": lambda _: "/settings/keys",
     "operator": lambda _: "/operator",
     "runbook": lambda _: "/operator/runbook",
     "not-connected": lambda _: "/connect/google/callback?state=x",
