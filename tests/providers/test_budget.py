@@ -9,7 +9,7 @@ import pytest
 from crm.model import Ref
 from crm.spending import NOTHING, Spent
 from infra.settings import Settings
-from providers.client import OutOfBudget
+from providers.client import Limited, OutOfBudget
 from providers.gmail.client import GmailClient
 from providers.gmail.units import UNITS
 from providers.graph.client import GraphClient
@@ -82,6 +82,19 @@ def test_gmail_is_not_asked_for_what_would_meet_its_limit(rig: GmailRig, left: i
     assert 60 < caught.value.after <= 70
     now += timedelta(seconds=caught.value.after)
     assert len(client.headers(refs)) == 2
+
+
+def test_who_counts_never_meets_the_limit_that_others_meet(rig: GmailRig) -> None:
+    rig.sandbox.post("/control/switches", **{"gmail.units_per_minute": 1000})
+    rig.settings = rig.settings.model_copy(update={"gmail_units_per_minute": 1000})
+    refs = [Ref(rig.deliver(mail.numbered(n))) for n in range(10)]
+    client = rig.open(spent=NOTHING)
+    with pytest.raises(OutOfBudget):
+        client.headers(refs * 10)
+    assert rig.sandbox.get("/control/counts").get("gmail.refused.quota", 0) == 0
+    with pytest.raises(Limited) as caught:
+        rig.client.headers(refs * 12)  # enough for two minutes: one may end in between
+    assert not isinstance(caught.value, OutOfBudget)
 
 
 def test_the_limit_is_the_one_that_the_settings_name(rig: GmailRig) -> None:
