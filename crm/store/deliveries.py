@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, and_, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, exists, func, or_, select, update
 
 from crm.outbox_tables import Delivery, OutboxEvent, WebhookEndpoint
 from crm.store import paging, sql
@@ -154,8 +154,10 @@ def claim_together(
     if row is None:
         return []
     untried = and_(Delivery.next_at.is_not(None), Delivery.attempts == 0)
-    of_topic = select(OutboxEvent.id).where(
-        OutboxEvent.account_id == row.account_id, OutboxEvent.topic == row.topic
+    of_topic = exists().where(
+        OutboxEvent.account_id == row.account_id,
+        OutboxEvent.id == Delivery.event_id,
+        OutboxEvent.topic == row.topic,
     )
     theirs = (
         select(Delivery.id)
@@ -164,7 +166,7 @@ def claim_together(
             Delivery.destination == destination,
             Delivery.target == row.target,
             or_(Delivery.next_at <= now, untried),
-            Delivery.event_id.in_(of_topic) if row.topic in topics else Delivery.id == row.id,
+            of_topic if row.topic in topics else Delivery.id == row.id,
         )
         .order_by(Delivery.id)
         .with_for_update()  # whoever comes second waits, and finds nothing left
