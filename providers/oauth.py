@@ -43,6 +43,9 @@ TIMEOUT = 20  # seconds, to connect and between bytes
 OK = 200
 REFUSALS = frozenset({400, 401, 403})  # RFC 6749, 5.2, and what Google does
 EARLY = timedelta(minutes=10)  # clocks differ
+# An access token is not used for longer, though Entra's live for a day where we answer challenges:
+# nothing promises that a consent that was taken back ends them.
+LONGEST_USED = timedelta(minutes=90)
 TOO_MANY = 429
 REQUEST_TIMEOUT = 408
 SERVER_ERROR = 500
@@ -276,10 +279,11 @@ def _tokens(there: Authority, answer: Mapping[str, Any], old: Tokens | None) -> 
         raise Reconnect(causes.SCOPE_MISSING)
     kept = old.refresh_token if old else ""
     ends = _consent_ends(answer)
+    longest = datetime.now(UTC) + LONGEST_USED
     return Tokens(
         access_token=access,
         refresh_token=str(answer.get("refresh_token") or kept),
-        expires_at=datetime.fromtimestamp(expires, UTC),
+        expires_at=datetime.fromtimestamp(min(expires, longest.timestamp()), UTC),
         scopes=scopes,
         consent_ends_at=ends or (old.consent_ends_at if old else None),
     )

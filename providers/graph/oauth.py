@@ -16,7 +16,7 @@ NEEDED = frozenset({"mail.read", "mailboxsettings.read"})
 SCOPES = ("openid", "profile", "offline_access", "User.Read", "Mail.Read", "MailboxSettings.Read")
 TIMEOUT = 20  # seconds
 # We answer claims challenges: without saying so we would get none, and learn of a changed password or
-# a disabled account only when the access token has run out. In return tokens live for a day.
+# a disabled account only when the access token has run out.
 CAPABILITIES = ("cp1",)
 
 # The `error` decides, as Microsoft asks; the number only words it better. Numbers: Microsoft's list

@@ -1,5 +1,7 @@
 """Renewing tokens, and giving a consent back."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import requests
 from responses.matchers import urlencoded_params_matcher
@@ -59,6 +61,14 @@ def test_a_refused_refresh_says_who_must_act(http, provider, error, description,
     with pytest.raises(kind) as caught:
         oauth.refresh(provider, SETTINGS, OLD)
     assert getattr(caught.value, "cause", None) == cause
+
+
+@pytest.mark.parametrize("seconds", [90_000, 10**18])
+def test_a_token_that_lives_for_a_day_is_renewed_as_often_as_others(http, seconds):
+    http.post(ENTRA, json=ENTRA_ANSWER | {"expires_in": seconds})
+    before = datetime.now(UTC)
+    found = oauth.refresh("graph", SETTINGS, OLD)
+    assert timedelta(minutes=89) < found.expires_at - before < timedelta(minutes=95)
 
 
 @pytest.mark.parametrize(
