@@ -19,7 +19,8 @@ SOAK_PAUSE = 2.0  # seconds between two injections, on the average
 SOAK_BURST = 7.0  # seconds between two bursts of letters, on the average
 LATER = 0.3  # seconds until another try to kill what is not there
 ALONE = 150.0  # seconds at most that a kind has to heal in a run of one kind after the other
-TRIES = 2  # to have a fault met that nobody met in the storm
+INSISTING = 400.0  # seconds for all kinds together that nobody met in the storm
+TRIES = 2  # to have one of them met
 PATIENCE = 300.0  # seconds of such tries after the planned time
 DEATHS = ("SIGTERM", "SIGKILL")
 
@@ -82,10 +83,11 @@ class Storm:
     def insist(self, met: Callable[[], dict[str, int]]) -> None:
         """Each kind again of which no request took notice, alone and with mail, until one does."""
         begun = {each.kind.name for each in self.injections.done}
+        until = time.monotonic() + INSISTING
         for kind in [each for each in self.kinds if each.fault and each.name in begun]:
             lasting = replace(kind, until=lambda name=kind.fault: met().get(name, 0) > 0)
             for _ in range(TRIES):
-                if lasting.until and lasting.until():
+                if time.monotonic() > until or (lasting.until and lasting.until()):
                     break
                 self._began(lasting)
                 while self.injections.tick():
