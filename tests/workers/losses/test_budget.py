@@ -111,6 +111,7 @@ def stopped_short() -> float:
 def test_what_can_wait_leaves_room_for_new_mail(
     office: Office, ana: int, calls: list[tuple[datetime, int]]
 ) -> None:
+    office.clock += timedelta(days=2)
     with office.database.begin() as conn:
         audits.begin(conn, office.account_id, ana, 3, office.clock)
         run = runs.take_lease(conn, ana, "run", office.clock, MINUTE)
