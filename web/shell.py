@@ -18,7 +18,7 @@ from crm.store.endpoints import Endpoint
 from crm.store.mailboxes import Mailbox
 from infra.settings import Settings
 from providers import causes
-from web import files, when
+from web import files, opening, when
 from web.mail_html import FRAME_FLAGS
 from web.parts import NAME, parts
 from web.people import me
@@ -61,6 +61,7 @@ def register(app: Flask) -> None:
         real_google=gmail == Settings.model_fields["gmail_api_url"].default,
         shown_file=files.shown,
         newest_files=files.newest,
+        open_in=opening.links,
         decides=lambda email: me().decides(email),
         in_team=lambda: me().user.team_id is not None,
     )
