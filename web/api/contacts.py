@@ -108,7 +108,7 @@ class Contact(MethodView):
         """One contact."""
         return shape(found(contact_id))
 
-    @blueprint.arguments(ChangedContactSchema)
+    @blueprint.arguments(ChangedContactSchema, required=False)
     @blueprint.response(200, ContactSchema)
     def patch(self, change: dict[str, Any], contact_id: int) -> dict[str, Any]:
         """Change a contact."""

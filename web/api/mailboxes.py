@@ -26,9 +26,11 @@ class FollowedFolderSchema(ma.Schema):
 class MailboxSchema(ma.Schema):
     id = ma.fields.Integer(required=True)
     address = ma.fields.String(required=True)
-    provider = ma.fields.String(required=True)
-    kind = ma.fields.String(required=True)
-    status = ma.fields.String(required=True)
+    provider = ma.fields.String(required=True, metadata={"description": "gmail, graph"})
+    kind = ma.fields.String(required=True, metadata={"description": "personal, team, logging"})
+    status = ma.fields.String(
+        required=True, metadata={"description": "connected, reconnect, disconnected"}
+    )
     reason = ma.fields.String(
         required=True, allow_none=True, metadata={"description": "why it must be reconnected"}
     )

@@ -44,11 +44,20 @@ class SwitchPreviewSchema(ma.Schema):
     )
 
 
-class Anything(ma.Schema):
-    """A part of the settings; `crm.settings_input` says what is wrong with it."""
-
-    class Meta:
-        unknown = ma.INCLUDE
+_TYPES: dict[type, dict[str, Any]] = {
+    ma.fields.Boolean: {"type": "boolean"},
+    ma.fields.Integer: {"type": "integer"},
+    ma.fields.String: {"type": "string"},
+    ma.fields.List: {"type": "array", "items": {"type": "string"}},
+}
+# A part of the settings; `crm.settings_input` says what is wrong with a value.
+ChangedSettingsSchema = ma.Schema.from_dict(
+    {
+        name: ma.fields.Raw(metadata=_TYPES[type(_field(default))])
+        for name, default in _DEFAULTS.items()
+    },
+    name="ChangedSettings",
+)
 
 
 @blueprint.route("")
@@ -58,7 +67,7 @@ class Settings(MethodView):
         """All settings as they are."""
         return _all(caller().account_id)
 
-    @blueprint.arguments(Anything)
+    @blueprint.arguments(ChangedSettingsSchema, required=False)
     @blueprint.response(200, SettingsSchema)
     def patch(self, given: dict[str, Any]) -> dict[str, Any]:
         """Change some settings. They hold for what arrives from now on. Of what is sent either all

@@ -25,7 +25,9 @@ class EntrySchema(ma.Schema):
     """A logged e-mail on a timeline."""
 
     id = ma.fields.Integer(required=True)
-    direction = ma.fields.String(required=True)
+    direction = ma.fields.String(
+        required=True, metadata={"description": "incoming, outgoing, forwarded"}
+    )
     subject = ma.fields.String(required=True)
     sender = ma.fields.String(data_key="from", required=True)  # `from` is a word of Python
     from_name = ma.fields.String(required=True)
@@ -33,14 +35,16 @@ class EntrySchema(ma.Schema):
     cc = ma.fields.List(ma.fields.String(), required=True)
     sent_at = ma.fields.AwareDateTime(required=True)
     logged_at = ma.fields.AwareDateTime(required=True)
-    kind = ma.fields.String(required=True)
+    kind = ma.fields.String(
+        required=True, metadata={"description": "reply, auto-reply, bounce, calendar, list"}
+    )
     thread_id = ma.fields.Integer(required=True)
     message_id = ma.fields.String(required=True)
     mailboxes = ma.fields.List(ma.fields.String(), required=True)
     rule = ma.fields.String(required=True)
     has_attachments = ma.fields.Boolean(required=True)
     snippet = ma.fields.String(required=True)
-    visibility = ma.fields.String(required=True)
+    visibility = ma.fields.String(required=True, metadata={"description": "everyone, team, owner"})
 
 
 def _company(company_id: int) -> None:

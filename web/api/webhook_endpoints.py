@@ -128,7 +128,7 @@ class OneEndpoint(MethodView):
         """One endpoint."""
         return _shape(_found(endpoint_id))
 
-    @blueprint.arguments(ChangedEndpointSchema)
+    @blueprint.arguments(ChangedEndpointSchema, required=False)
     @blueprint.response(200, WebhookEndpointSchema)
     def patch(self, asked: dict[str, Any], endpoint_id: int) -> dict[str, Any]:
         """Change URL or topics, pause it, or have it told again."""
@@ -200,7 +200,7 @@ class Deliveries(MethodView):
 
 @blueprint.route("/<int:endpoint_id>/replay")
 class Replayed(MethodView):
-    @blueprint.arguments(ReplaySchema)
+    @blueprint.arguments(ReplaySchema, required=False)
     @blueprint.response(202, ReplayedSchema)
     def post(self, asked: dict[str, Any], endpoint_id: int) -> dict[str, Any]:
         """Send again: all that were given up, one delivery, or every event since a time."""
