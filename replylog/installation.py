@@ -81,6 +81,8 @@ def free_port(wished: int = 0) -> int:
     """A port that nobody listens on: `wished`, or any where that is taken."""
     for port in (wished, 0):
         with socket.socket() as probe, suppress(OSError):
+            # A demo that is started again is where its first one was, old connections or not.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise Failed("this machine has no free port")
