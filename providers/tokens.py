@@ -1,6 +1,7 @@
 """Access tokens of one mailbox, refreshed when needed, the newest refresh token never lost."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,6 +11,7 @@ from crm.model import Tokens
 from providers.client import Reconnect
 
 MARGIN = timedelta(minutes=5)  # an access token is not used in its last minutes
+LOOKS, LOOK_SECONDS = 15, 0.1  # how long a refused refresh waits for another worker's result
 
 Load: TypeAlias = Callable[[], tuple[Tokens, int]]  # stored tokens and their version
 Save: TypeAlias = Callable[[Tokens, int], bool]  # False: somebody stored newer ones than `version`
@@ -40,11 +42,13 @@ class StoredTokens:
         save: Save,
         refresh: Refresh,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._load = load
         self._save = save
         self._refresh = refresh
         self._clock = clock
+        self._pause = pause
         self._held: Tokens | None = None
         self._lock = threading.Lock()
 
@@ -90,9 +94,13 @@ class StoredTokens:
             return theirs if self._good(theirs, stored.access_token) else renewed
 
     def _newer_than(self, version: int) -> tuple[Tokens, int] | None:
-        """What another worker stored since `version`: a refused refresh token may be one that
-        somebody else has exchanged, which is no lost consent. One look is enough. Whoever renews
-        holds the mailbox's lease, so another one is a run that lost it, or a person who connects
-        the mailbox again; and whoever stops the mailbox looks at the version once more."""
-        stored = self._load()
-        return stored if stored[1] != version else None
+        """What another worker stored since `version`. A refused refresh token may be one that
+        somebody else has just exchanged and is about to replace: that is no lost consent. Whoever
+        renews holds the mailbox's lease, mostly: a run that lost it, and a page, do not. The wait is
+        for the one case in which a refusal would else be believed, and stop the mailbox, wrongly."""
+        for _ in range(LOOKS):
+            stored = self._load()
+            if stored[1] != version:
+                return stored
+            self._pause(LOOK_SECONDS)
+        return None

@@ -150,7 +150,7 @@ def test_a_refusal_says_of_which_tokens_it_is():
     world = World(error=Reconnect("revoked"), version=7)
     world.now += timedelta(hours=2)
     with pytest.raises(Reconnect) as caught:
-        world.source().token()
+        world.source(pause=lambda _: None).token()
     assert caught.value.tokens_version == 7
 
 

@@ -15,7 +15,7 @@ from crm.history import What, sentence
 from crm.model import MailboxStatus
 from crm.store import gaps, history, mailboxes
 from crm.tables import OutboxEvent
-from providers import causes
+from providers import causes, tokens
 from tests.providers.gmail_rig import READ
 from tests.workers.live import LiveOffice, settings_for
 from web.connecting import new_mailbox
@@ -38,7 +38,8 @@ class RealOffice(LiveOffice):
 
 
 @pytest.fixture
-def office(sqlite_url, redis, secrets, sandbox) -> Iterator[RealOffice]:
+def office(sqlite_url, redis, secrets, sandbox, monkeypatch) -> Iterator[RealOffice]:
+    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0.001)
     database = Database(sqlite_url)
     made = RealOffice(database, Queue(redis), secrets, datetime.now(UTC), sandbox)
     made.settings = settings_for(sandbox)

@@ -270,6 +270,7 @@ def test_a_page_whose_process_died_is_no_death_of_a_run(office: Office, ana: int
 FOLDERS = ("workers", "providers", "web", "crm", "webhooks")
 SLEEPERS = {
     "workers/worker.py": "the parent of the workers, which asks no provider",
+    "providers/tokens.py": "waits for a token that another process is storing, 1.5 s at most",
 }
 
 
