@@ -25,7 +25,7 @@ class What(StrEnum):
     LIMIT_OVER = "limit-over"  # seconds
     SETUP_FAULT = "setup-fault"  # cause
     SETUP_MENDED = "setup-mended"  # seconds
-    SET_ASIDE = "set-aside"  # file; reading it ended the process three times
+    SET_ASIDE = "set-aside"  # file, before; reading it ended the process three times, or again
     GIVEN_UP = "given-up"  # messages
     MOVE_SUSPECTED = "move-suspected"  # provider
     MOVED = "moved"  # provider
@@ -199,10 +199,20 @@ def _hidden(facts: Facts) -> str:
     )
 
 
+def _set_aside(facts: Facts) -> str:
+    if facts.get("file"):
+        return "A file made replylog stop three times. It is left alone."
+    if facts.get("before"):
+        return "The message made replylog stop once more. It is left alone until somebody has it tried again."
+    return "A message made replylog stop three times. It is set aside, and tried once more a little later."
+
+
 _WHOSE = {
     "project": ", all mailboxes of this installation",
     "concurrency": ": too much was asked at the same time",
 }
+
+
 _SENTENCES: dict[str, Callable[[Facts], str]] = {
     What.CONNECTED: lambda _: "The mailbox was connected.",
     What.RECONNECTED: _reconnected,
@@ -223,10 +233,7 @@ _SENTENCES: dict[str, Callable[[Facts], str]] = {
     What.SETUP_MENDED: lambda facts: (
         f"The fault in the set-up of this installation is over, after {span(facts['seconds'])}."
     ),
-    What.SET_ASIDE: lambda facts: (
-        f"A {'file' if facts.get('file') else 'message'} made replylog stop three times. "
-        "It is left alone until somebody has it tried again."
-    ),
+    What.SET_ASIDE: _set_aside,
     What.GIVEN_UP: lambda facts: (
         f"{counted(facts['messages'], 'message')} could not be read after many tries. "
         "A person must say whether to try again."

@@ -31,6 +31,7 @@ SET_ASIDE = counter(
 )
 
 ALONE = threading.Lock()  # held by the process's one cautious run
+SECOND_CHANCE = timedelta(seconds=20)  # after which what was set aside is read once more
 SOON = timedelta(seconds=1)  # when the others come back
 ENOUGH = 600  # messages read without harm, more than any listing's page: what was fatal is passed
 
@@ -64,22 +65,28 @@ class Caution:
             return
         DEATHS.inc()
         log.warning("the last run died", mailbox=mailbox.id, deaths=mailbox.deaths)
-        if deaths.is_fatal(mailbox):
-            self._set_aside(mailbox.suspect)
+        with self._runtime.database.read() as conn:
+            before = deaths.was_set_aside(conn, mailbox)
+        if before or deaths.is_fatal(mailbox):
+            self._set_aside(mailbox.suspect, before)
 
-    def _set_aside(self, suspect: str) -> None:
+    def _set_aside(self, suspect: str, before: bool) -> None:
+        """Leave it alone. A message is read once more by itself, later and alone: where processes are
+        killed often for other reasons, a harmless one may have been in hand each time. One that was set
+        aside `before` waits for a person."""
         mailbox, now = self._run.mailbox, self._runtime.clock()
         is_file = suspect.startswith(FILE)
         log.error("set aside", mailbox=mailbox.id, file=is_file)
-        outcome = Later(Ref(suspect.removeprefix(MESSAGE)), FATAL, "WorkerDied", None)
+        next_at = None if before else now + SECOND_CHANCE
+        outcome = Later(Ref(suspect.removeprefix(MESSAGE)), FATAL, "WorkerDied", next_at)
         with self._runtime.database.begin() as conn:
             settle.commit(conn, self._run, [] if is_file else [outcome], now)
             if is_file:
                 files.end_one(conn, mailbox.account_id, int(suspect.removeprefix(FILE)))
             deaths.put_down(conn, mailbox, self._run.lease, suspect)
-            facts = {"file": is_file}
+            facts = {"file": is_file, "before": before}
             history.note(conn, mailbox.account_id, mailbox.id, What.SET_ASIDE, now, **facts)
-        SET_ASIDE.inc()
+        SET_ASIDE.inc(not before)
 
     @contextmanager
     def message(self, ref: Ref, fatal: bool = False) -> Iterator[None]:

@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from sqlalchemy import Executable, and_, select, update
+from sqlalchemy import Executable, select, update
 
 from crm.database import Database, OperationalError
 from crm.model import MailboxStatus, Tokens
-from crm.store import accounts, contacts, mailboxes, waiting
+from crm.store import accounts, contacts, mailboxes
 from crm.store import settings as account_settings
 from crm.store.accounts import NewUser
-from crm.store.again import FATAL
 from crm.store.mailboxes import NewMailbox
-from crm.tables import ConnectedPeriod, JournalRow, Mailbox, PendingMessage, Watch
+from crm.tables import ConnectedPeriod, Mailbox, PendingMessage, Watch
 from infra.children import end_with_parent
 from infra.secrets import Secrets, new_key
 from infra.settings import PREFIX, Settings
@@ -172,31 +171,6 @@ class Office:
             update(Mailbox).where(*connected).values(over),
             update(PendingMessage).where(pending).values(next_at=now),
         )
-
-    def try_again(self) -> int:
-        """As people who press the button beside messages that were set aside after three deaths; how
-        many those were."""
-        theirs = and_(
-            PendingMessage.mailbox_id == JournalRow.mailbox_id,
-            PendingMessage.provider_id == JournalRow.provider_id,
-        )
-        mine = (
-            select(JournalRow.id)
-            .join(PendingMessage, theirs)
-            .where(JournalRow.account_id == self.account_id)
-            .where(PendingMessage.account_id == self.account_id)
-            .where(PendingMessage.reason == FATAL, PendingMessage.next_at.is_(None))
-        )
-        with self.database.begin() as conn:
-            rows = list(conn.scalars(mine))
-            rung = {
-                box
-                for row in rows
-                for box in waiting.try_again(conn, self.account_id, row, utc_now())
-            }
-        for address in [address for address, box in self.mailboxes.items() if box in rung]:
-            self.ring(address)
-        return len(rows)
 
     def _row(self, address: str) -> tuple[Any, ...]:
         return Mailbox.account_id == self.account_id, Mailbox.id == self.mailboxes[address]

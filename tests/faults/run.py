@@ -76,7 +76,6 @@ class Outcome:
     broken: list[str] = field(
         default_factory=list
     )  # what failed of the pretend world or of this run
-    tried_again: int = 0  # messages that were set aside after three deaths, see `_settled`
     restarted: bool = True  # whether the roles ended in good order at the end
 
     @property
@@ -226,15 +225,13 @@ def _storm(plan: Plan, storm: Storm) -> None:
 
 def _settled(made: Office, letters: Letters, outcome: Outcome) -> None:
     """How things stand when all is right, or a while after it should have been. The ten minutes after
-    which a mailbox is asked that nobody rings are put forward, once. Workers were killed so often that
-    a harmless message may have been in hand three times: its owner has it tried again."""
+    which a mailbox is asked that nobody rings are put forward, once."""
     began = time.monotonic()
     forward = 1.5 if outcome.plan.hurry else QUIET
     while not (found := look(made, letters.expected)).right:
         lasted = time.monotonic() - began
         if lasted > LIMIT + 20:
             break
-        outcome.tried_again += made.try_again()
         if lasted > forward and outcome.plan.hurry:
             made.outlive_waits()
             forward = lasted + 3

