@@ -11,7 +11,7 @@ from providers import causes
 from providers.client import Limited, Operator, Retry
 from providers.waiting import LIMITS
 from workers.runtime import Runtime
-from workers.times import after_failed_run, jitter
+from workers.times import OUTAGE, QUIET, after_failed_run, jitter
 
 UNITS = gauge(
     "replylog_quota_units",
@@ -47,8 +47,8 @@ def rest_after(error: Exception, mailbox: Mailbox) -> Rest:
     if isinstance(error, Limited):
         LIMITS.labels(mailbox.provider, error.shape).inc()
         return Rest(after_failed_run(error.after, before), LIMIT + error.shape, error.everyone)
-    after = error.after if isinstance(error, Retry) else None
-    return Rest(after_failed_run(after, before), ERROR + type(error).__name__)
+    after, longest = (error.after, OUTAGE) if isinstance(error, Retry) else (None, QUIET)
+    return Rest(after_failed_run(after, before, longest), ERROR + type(error).__name__)
 
 
 def block_everyone(runtime: Runtime, provider: str, until: datetime, by: str) -> None:

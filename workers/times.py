@@ -7,6 +7,7 @@ OVERLAP = timedelta(days=1)  # a listing that repairs a lost cursor begins this 
 QUIET = timedelta(minutes=10)  # a mailbox nobody rang is asked anyway
 FIRST_WAIT = timedelta(seconds=3)
 LONGEST_WAIT = timedelta(hours=1)
+OUTAGE = timedelta(seconds=75)  # a provider that does not answer is asked at least so often
 PROVIDER_LIMIT = timedelta(hours=24)  # no provider may park a mailbox for longer
 
 
@@ -27,10 +28,12 @@ def after_failure(after: float | None, attempts: int) -> timedelta:
     return jitter(min(FIRST_WAIT * 2 ** min(attempts, 20), LONGEST_WAIT))
 
 
-def after_failed_run(after: float | None, failed_before: int) -> timedelta:
+def after_failed_run(
+    after: float | None, failed_before: int, longest: timedelta = QUIET
+) -> timedelta:
     """How long a mailbox rests whose run failed, as others did before: what the provider said, but
-    longer where that was too short before; else doubling, up to what a quiet mailbox rests."""
-    grown = jitter(min(FIRST_WAIT * 2 ** min(failed_before, 20), QUIET))
+    longer where that was too short before; else doubling, up to the `longest`."""
+    grown = jitter(min(FIRST_WAIT * 2 ** min(failed_before, 20), longest))
     if after is None:
         return grown
     told = after_failure(after, attempts=0)

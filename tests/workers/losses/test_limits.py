@@ -19,7 +19,7 @@ from providers.waiting import LIMITS
 from tests.workers.conftest import Office
 from tests.workers.losses.play import before, reply
 from workers.limits import SPREAD
-from workers.times import QUIET
+from workers.times import OUTAGE, QUIET
 
 HERE = Path(__file__).resolve().parents[3]
 SECOND = timedelta(seconds=1)
@@ -132,6 +132,14 @@ def test_an_outage_of_the_provider_is_not_told_as_a_limit(office: Office, ana: i
     office.boxes[ana].refuse(Retry(None), method="changes", times=3)
     office.settle(steps=60)
     assert told(office, ana) == []
+
+
+def test_after_a_long_outage_a_mailbox_is_soon_read(office: Office, ana: int) -> None:
+    office.boxes[ana].refuse(Retry(None), method="changes", times=10_000)
+    office.settle(steps=6 * 60, step=timedelta(seconds=10))
+    wake_at = office.row(ana).wake_at
+    assert wake_at is not None
+    assert wake_at <= office.clock + OUTAGE
 
 
 @pytest.mark.parametrize(
